@@ -1,0 +1,1 @@
+"""Plain values and pure rules of the field: statuses, errors, ids, plans, schedules."""
