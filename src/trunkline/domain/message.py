@@ -1,0 +1,55 @@
+"""One MT message at each station of its trip, as plain values."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from uuid import UUID
+
+from trunkline.domain.provisioning import AccountId, CarrierId, PlanId
+from trunkline.domain.status import Status
+
+
+@dataclass(slots=True)
+class Submission:
+    """A validated send request, ready to be stored (`mt/accept`)."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    account_id: AccountId
+    sender: str
+    recipient: str
+    body: str
+    callback_url: str | None
+    client_reference: str | None
+    country: str | None
+    encoding: int
+    parts: int
+    carrier_id: CarrierId  # the first choice of the route: a hint, computed again when claimed
+    priority: int
+    validity_s: int
+    due_at: dt.datetime | None  # None: now
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a message now; `contract` spells it for customers."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    sender: str | None
+    recipient: str | None
+    body: str | None
+    status: Status
+    error_code: int
+    parts: int
+    country: str | None
+    mccmnc: str | None
+    price_micro: int | None
+    ptf_micro: int | None
+    currency: str | None
+    sent_at: dt.datetime | None
+    final_at: dt.datetime | None
+    client_reference: str | None
+    resubmitted: bool
+    late: bool

@@ -1,0 +1,112 @@
+"""Who may send what over which carrier: the values that operators set up, and one frozen picture of them all.
+
+Processes hold a `Provisioning` in memory and replace it whole when its version in the database moves.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NewType
+
+AccountId = NewType("AccountId", int)
+PlanId = NewType("PlanId", int)
+CarrierId = NewType("CarrierId", int)
+LinkId = NewType("LinkId", int)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    account_id: AccountId
+    public_id: str
+    name: str
+    active: bool
+    dlr_url: str | None
+    mo_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    plan_id: PlanId
+    public_id: str
+    account_id: AccountId
+    account_public_id: str
+    name: str
+    active: bool
+    dlr_url: str | None
+    mo_url: str | None
+    at_least_once: bool
+    resolve_after_s: int
+    validity_s: int
+    priority: int
+    sent_events: bool
+    unknown_events: bool
+    countries: frozenset[str] | None
+    hook_secrets: tuple[bytes, ...]  # decrypted, newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    token_id: int
+    account_id: AccountId
+    label: str
+    hash: bytes  # SHA-256 of the whole token
+    scopes: frozenset[str]
+    plan_ids: frozenset[PlanId] | None  # None: every plan of the account
+    networks: tuple[str, ...] | None  # CIDRs; None: from everywhere
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One row of credentials at a carrier; `bind_count` sessions are bound with it."""
+
+    link_id: LinkId
+    carrier_id: CarrierId
+    name: str
+    host: str
+    port: int
+    system_id: str
+    password: str = field(repr=False)
+    system_type: str
+    bind_mode: str  # transceiver, transmitter, receiver
+    bind_count: int
+    send_window: int
+    tls: bool
+    timers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    carrier_id: CarrierId
+    name: str
+    active: bool
+    dialect: Mapping[str, Any]
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    route_id: int
+    name: str
+    carrier_id: CarrierId
+    priority: int
+    plan_id: PlanId | None
+    countries: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioning:
+    """All of it at one version. Lookups are plain dicts; nothing here is ever changed in place."""
+
+    version: int
+    accounts: Mapping[AccountId, Account]
+    plans: Mapping[PlanId, Plan]
+    plans_by_public_id: Mapping[str, Plan]
+    tokens: Mapping[bytes, Token]  # by hash
+    senders: Mapping[tuple[PlanId, str], str]  # (plan, address) → state
+    plan_of_destination: Mapping[str, PlanId]  # inbound: approved sender address → the plan that gets its messages
+    carriers: Mapping[CarrierId, Carrier]
+    routes: tuple[Route, ...]  # active ones, highest priority first
