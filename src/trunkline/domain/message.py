@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from enum import IntEnum
 from uuid import UUID
 
 from trunkline.domain.provisioning import AccountId, CarrierId, PlanId
 from trunkline.domain.status import Status
+
+
+class Accepted(IntEnum):
+    """What became of a submission in the database."""
+
+    STORED = 0
+    UNAVAILABLE = 1  # surely not stored
+    OUTCOME_UNKNOWN = 2  # the commit was sent and its answer never came
 
 
 @dataclass(slots=True)

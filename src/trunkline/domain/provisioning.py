@@ -40,7 +40,6 @@ class Plan:
     resolve_after_s: int
     validity_s: int
     priority: int
-    sent_events: bool
     unknown_events: bool
     countries: frozenset[str] | None
     hook_secrets: tuple[bytes, ...]  # decrypted, newest first

@@ -77,7 +77,6 @@ CREATE TABLE plan (
     resolve_after_s integer NOT NULL DEFAULT 600,     -- how long an unknown outcome waits for a receipt
     validity_s      integer NOT NULL DEFAULT 259200,
     priority        smallint NOT NULL DEFAULT 0,      -- higher goes first
-    sent_events     boolean NOT NULL DEFAULT false,
     unknown_events  boolean NOT NULL DEFAULT true,
     countries       text[],                           -- null: every country
     hook_secrets    bytea[] NOT NULL DEFAULT '{}'     -- newest first; encrypted with the settings' key
@@ -412,5 +411,6 @@ CREATE TABLE dispatcher (
 
 CREATE TABLE carrier_lease (
     carrier_id  integer PRIMARY KEY,
-    epoch       bigint NOT NULL
-);
+    epoch       bigint NOT NULL,
+    up_at       timestamptz                     -- when a link was last seen up: tells 461 from 702
+) WITH (fillfactor = 50);

@@ -1,0 +1,78 @@
+"""The kinds of values that a set-up file has beyond those of the settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from trunkline.contract.send import SENDER
+from trunkline.numbering.plan import REGIONS
+from trunkline.runtime.kinds import Kind
+
+_ID = re.compile(r"[0-9a-fA-F]{24}").fullmatch
+_NAME = re.compile(r"[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]{0,62}[^\s/\x00-\x1f\x7f])?").fullmatch
+_COUNTRIES = frozenset(REGIONS.split()) - {"ZZ"}
+
+
+def _id(value: Any) -> str:
+    if not isinstance(value, str) or not _ID(value):
+        raise ValueError("24 hexadecimal digits")
+    return value.lower()
+
+
+def _name(value: Any) -> str:
+    # No names that look like ids: references take either.
+    if not isinstance(value, str) or not _NAME(value) or _ID(value):
+        raise ValueError("a name of 1 to 64 characters, without / and line ends")
+    return value
+
+
+def _reference(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a name or an id")
+    return value.lower() if _ID(value) else value
+
+
+def _address(value: Any) -> str:
+    if not isinstance(value, str) or not SENDER(value):
+        raise ValueError("a short code of 3 to 8 digits, a number such as +15551230000, or 1 to 11 letters and digits")
+    return value
+
+
+def _countries(value: Any) -> list[str]:
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        raise ValueError('a list of countries such as ["NL", "BE"]')
+    for item in value:
+        if item not in _COUNTRIES:
+            raise ValueError(f"a list of countries by ISO 3166-1 alpha-2 code, such as NL; {item} is none")
+    return sorted(set(value))
+
+
+def text(limit: int, *, empty: bool = False) -> Kind:
+    """ASCII text of up to `limit` characters without control characters: a C-octet string of SMPP less its NUL."""
+
+    def read(value: Any) -> str:
+        if (
+            not isinstance(value, str)
+            or len(value) > limit
+            or not re.fullmatch(r"[ -~]*", value)
+            or not (value or empty)
+        ):
+            raise ValueError(f"{0 if empty else 1} to {limit} ASCII characters")
+        return value
+
+    return Kind(f"text, up to {limit} characters", read)
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("a table")
+    return value
+
+
+ID = Kind("24 hexadecimal digits", _id)
+NAME = Kind("name", _name)
+REFERENCE = Kind("name or id", _reference)
+ADDRESS = Kind("sender", _address)
+COUNTRIES = Kind("list of countries", _countries)
+TABLE = Kind("table", _table)

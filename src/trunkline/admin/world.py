@@ -1,0 +1,118 @@
+"""One application of a set-up file: the rows as they are, changed step by step inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trunkline.admin.document import Table, near
+from trunkline.domain.callback import Policy, check
+from trunkline.store import audit, provisioning
+from trunkline.store.db import Connection
+
+# What audit rows and reports must not show.
+_SECRET = frozenset({"password", "hook_secrets"})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one thing that the file names."""
+
+    kind: str
+    title: str
+    what: str  # created, changed, unchanged
+    fields: tuple[str, ...] = ()  # that changed
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a file's meaning depends on besides itself."""
+
+    secret_key: bytes
+    policy: Policy
+    environ: Mapping[str, str] = field(repr=False)
+    folder: Path  # that `password_file` is relative to
+    actor: str
+
+
+@dataclass(slots=True)
+class World:
+    """The rows of every table by id, kept equal to what this transaction sees, and what has been done so far."""
+
+    conn: Connection
+    around: Surroundings
+    rows: dict[str, dict[int, dict[str, Any]]]
+    broken: set[tuple[str, str]]  # (section, name) of tables with mistakes: a reference to one is no further mistake
+    changes: list[Change] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)  # plan's public id → its new webhook secret
+
+    @classmethod
+    async def locked(cls, conn: Connection, around: Surroundings, broken: set[tuple[str, str]]) -> World:
+        """The world as it is, held still against other changes until the transaction ends."""
+        await provisioning.lock(conn)
+        rows = {table: await provisioning.rows(conn, table) for table in provisioning.COLUMNS}
+        return cls(conn, around, rows, broken)
+
+    async def put(self, kind: str, row_id: int | None, fields: dict[str, Any], title: str) -> int:
+        """Makes the row so, if it is not, with its audit row; returns its id."""
+        before = self.rows[kind].get(row_id) if row_id is not None else None
+        changed = tuple(name for name in fields if before is not None and fields[name] != before[name])
+        if before is not None and not changed:
+            self.changes.append(Change(kind, title, "unchanged"))
+            assert row_id is not None
+            return row_id
+        row_id = await provisioning.put(self.conn, kind, row_id, fields)
+        self.rows[kind][row_id] = fields
+        what = "created" if before is None else "changed"
+        self.changes.append(Change(kind, title, what, changed))
+        shown = {name: None if name in _SECRET else fields[name] for name in changed or fields}
+        await audit.record(self.conn, self.around.actor, f"{kind}.{what}", f"{kind} {title}", shown)
+        return row_id
+
+    def account(self, table: Table, key: str) -> int | None:
+        """The id of the account that `key` names, by name or public id; None is a mistake that has been noted."""
+        return self._find(table, key, "account", table.values[key])
+
+    def carrier(self, table: Table, key: str) -> int | None:
+        """The id of the carrier that `key` names."""
+        return self._find(table, key, "carrier", table.values[key])
+
+    def plan(self, table: Table, key: str) -> int | None:
+        """The id of the plan that `key` names: a public id, `NAME`, or `ACCOUNT/NAME` where names are not unique."""
+        return self._find(table, key, "plan", table.values[key])
+
+    def names(self, kind: str, row: Mapping[str, Any]) -> list[str]:
+        """What a row may be called by."""
+        if kind == "carrier":
+            return [row["name"]]
+        if kind == "plan":
+            account = self.rows["account"][row["account_id"]]
+            return [row["name"], row["public_id"], f"{account['name']}/{row['name']}"]
+        return [row["name"], row["public_id"]]
+
+    def check_url(self, table: Table, key: str) -> None:
+        """Notes a mistake where the value is no URL that webhooks may be sent to."""
+        url = table.values[key]
+        if url is not None and check(url, policy=self.around.policy) is None:
+            scheme = "an http or https" if self.around.policy.allow_http else "an https"
+            table.mistake(
+                key,
+                f"{key} must be {scheme} URL with a public host name or address, or one of callback_allowed_networks",
+            )
+
+    def _find(self, table: Table, key: str, kind: str, name: str | None) -> int | None:
+        if name is None:
+            return None
+        found = [row_id for row_id, row in self.rows[kind].items() if name in self.names(kind, row)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            table.mistake(key, f"more than one {kind} is called {name}: give its id")
+        elif (kind, name) in self.broken or (kind == "plan" and (kind, name.rpartition("/")[2]) in self.broken):
+            table.is_sound = False
+        else:
+            known = [row["name"] for row in self.rows[kind].values()]
+            table.mistake(key, f"there is no {kind} {name}{near(name, known)}")
+        return None

@@ -1,0 +1,150 @@
+"""The public API: which operation a method and path lead to, and what happens when one of them has a fault of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+import msgspec
+
+from trunkline.api.context import Context
+from trunkline.api.cursor import CursorSigner
+from trunkline.api.exchange import JSON, Answer, Later, Request, Response, refused, unavailable
+from trunkline.api.messages import get, list_
+from trunkline.api.sendsms import send
+from trunkline.api.token import Tokens
+from trunkline.contract.problem import Refusal
+from trunkline.domain import callback
+from trunkline.domain.ids import MsgIds
+from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning, Token
+from trunkline.runtime import log, metrics
+from trunkline.store.db import Pool
+from trunkline.store.records import SCAN_BOUND
+
+_log = log.get_logger()
+_faults = metrics.counter(
+    "trunkline_api_faults", "Requests answered 503 because of a fault of ours, logged as api.fault"
+)
+
+Operation = Callable[[Context, Request], Answer]
+Check = Callable[[], str | None]
+
+_SEND: Mapping[bytes, Operation] = {b"POST": send}
+_MESSAGES: Mapping[bytes, Operation] = {b"GET": list_, b"POST": send}
+_LIST: Mapping[bytes, Operation] = {b"GET": list_}
+_ONE: Mapping[bytes, Operation] = {b"GET": get}
+
+# Paths without /v1 and under /sms are other descriptions of the same API; they share the operations.
+PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
+    b"/v1/sendsms": _SEND,
+    b"/v1/messages/sms": _MESSAGES,
+    b"/sendsms": _SEND,
+    b"/messages/sms": _MESSAGES,
+    b"/v1/sms/messages": _LIST,
+}
+# Paths whose last segment is a message id.
+PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
+    b"/v1/messages/sms": _ONE,
+    b"/messages/sms": _ONE,
+    b"/v1/sms/status": _ONE,
+}
+
+
+class Api:
+    """Answers requests. Everything that lives elsewhere is handed in; see `Context` for what the callables promise."""
+
+    def __init__(
+        self,
+        *,
+        provisioning: Callable[[], Provisioning | None],
+        accept: Callable[[Submission], Awaitable[Accepted]],
+        first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None],
+        pool: Pool,
+        now_ms: Callable[[], int],
+        cursor_key: bytes,
+        callback_policy: callback.Policy | None = None,
+        trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
+        extra_tokens: Mapping[str, Token] | None = None,
+        healthy: Check = lambda: None,
+        ready: Check = lambda: None,
+        scan_bound: int = SCAN_BOUND,
+    ) -> None:
+        """`healthy` and `ready` say what is wrong, or None."""
+        self._context = Context(
+            provisioning=provisioning,
+            accept=accept,
+            first_choice=first_choice,
+            pool=pool,
+            now_ms=now_ms,
+            msg_ids=MsgIds(),
+            tokens=Tokens(now_ms=now_ms, trusted_proxies=trusted_proxies, extra_tokens=extra_tokens),
+            cursors=CursorSigner(cursor_key),
+            callback_policy=callback_policy or callback.Policy(),
+            scan_bound=scan_bound,
+        )
+        health, readiness = ({b"GET": _checked(check)} for check in (healthy, ready))
+        self._paths = {**PATHS, b"/healthz": health, b"/readyz": readiness}
+        self._prefix = f"{os.getpid():x}-{secrets.token_hex(6)}-"
+        self._numbers = itertools.count(1)
+        self._fault_count = _faults.of()
+
+    def request_id(self) -> str:
+        """An id for a request: unique over processes, and cheap."""
+        return f"{self._prefix}{next(self._numbers):x}"
+
+    def handle(self, request: Request) -> Answer:
+        """The answer to a request, or what it waits for. Never raises."""
+        operations = self._paths.get(request.path)
+        if operations is None:
+            operations = PATHS_OF_ONE.get(request.path.rpartition(b"/")[0])
+            if operations is None:
+                return refused(Refusal("not_found", "There is nothing at this path."), request.request_id)
+        operation = operations.get(request.method)
+        if operation is None:
+            operation = self._implied(operations, request.method)
+        try:
+            return operation(self._context, request)
+        except Exception as fault:  # noqa: BLE001  (nothing may end a connection, or show a trace to a customer)
+            return self._fault(request, fault)
+
+    def finish(self, request: Request, later: Later, outcome: Awaitable[Any]) -> Response:
+        """The answer to a request whose wait is over: `outcome` is the future that is done. Never raises."""
+        try:
+            return later.finish(outcome.result())  # type: ignore[attr-defined]
+        except asyncio.CancelledError:
+            return refused(unavailable("The server is stopping."), request.request_id)
+        except Exception as fault:  # noqa: BLE001
+            return self._fault(request, fault)
+
+    def _implied(self, operations: Mapping[bytes, Operation], method: bytes) -> Operation:
+        """HEAD is GET (the protocol leaves the body out), OPTIONS tells the methods; others are refused."""
+        if method == b"HEAD" and b"GET" in operations:
+            return operations[b"GET"]
+        allow = ", ".join(
+            [*(name.decode() for name in operations), *(["HEAD"] if b"GET" in operations else ()), "OPTIONS"]
+        )
+        if method == b"OPTIONS":
+            return lambda context, request: Response(200, b"", f"allow: {allow}\r\n".encode())
+        refusal = Refusal("method_not_allowed", f"This path has {allow}.", allow=allow)
+        return lambda context, request: refused(refusal, request.request_id)
+
+    def _fault(self, request: Request, fault: Exception) -> Response:
+        self._fault_count.value += 1
+        _log.error("api.fault", request_id=request.request_id, path=request.path.decode("latin-1"), exc_info=fault)
+        return refused(unavailable("The request could not be done."), request.request_id)
+
+
+def _checked(check: Check) -> Operation:
+    def answer(context: Context, request: Request) -> Answer:
+        trouble = check()
+        if trouble is None:
+            return Response(200, b'{"status":"ok"}', JSON)
+        return Response(503, msgspec.json.encode({"status": "unavailable", "detail": trouble}), JSON)
+
+    return answer

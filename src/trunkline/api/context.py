@@ -1,0 +1,50 @@
+"""What the operations are given to work with; the role that runs the API fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from trunkline.api.cursor import CursorSigner
+from trunkline.api.exchange import Request, unavailable
+from trunkline.api.token import Tokens
+from trunkline.contract.problem import Refusal
+from trunkline.domain import callback
+from trunkline.domain.ids import MsgIds
+from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning, Token
+from trunkline.store.db import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The pieces, as callables where they live elsewhere.
+
+    `provisioning` gives None when what is in memory is older than 5 s: a token revoked meanwhile must not pass.
+    `accept` ends after the commit. `first_choice` is the carrier that a route names first, None without a route.
+    `now_ms` is the database's clock.
+    """
+
+    provisioning: Callable[[], Provisioning | None]
+    accept: Callable[[Submission], Awaitable[Accepted]]
+    first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None]
+    pool: Pool
+    now_ms: Callable[[], int]
+    msg_ids: MsgIds
+    tokens: Tokens
+    cursors: CursorSigner
+    callback_policy: callback.Policy
+    scan_bound: int
+
+    def admit(self, request: Request, scope: str) -> tuple[Provisioning, Token] | Refusal:
+        """The steps that all operations begin with: is what we know fresh, who is asking, may they do such things."""
+        provisioning = self.provisioning()
+        if provisioning is None:
+            return unavailable("Tokens cannot be checked at the moment.")
+        token = self.tokens.check(request, provisioning, scope)
+        return token if isinstance(token, Refusal) else (provisioning, token)
+
+
+def may_use(token: Token, plan: Plan) -> bool:
+    """Whether a token that belongs to the plan's account may use the plan."""
+    return token.plan_ids is None or plan.plan_id in token.plan_ids

@@ -1,0 +1,81 @@
+"""One HTTP exchange as plain values: the request as the protocol read it, the answer as it will write it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from trunkline.contract.problem import MEDIA_TYPE, Refusal, problem_json
+
+JSON = b"content-type: application/json\r\ncache-control: no-store\r\n"
+_PROBLEM = f"content-type: {MEDIA_TYPE}\r\ncache-control: no-store\r\n".encode()
+
+
+class Request:
+    """Header names are in lower case; a header that came more than once has its values joined by ", " (RFC 9110 §5.3).
+
+    `path` is as it came, still percent-encoded. `oversized`: the body was larger than the limit and is not here.
+    """
+
+    __slots__ = ("body", "headers", "method", "oversized", "path", "peer", "query", "request_id")
+
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        oversized: bool,
+        peer: str,
+        request_id: str,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.oversized = oversized
+        self.peer = peer
+        self.request_id = request_id
+
+
+class Response(Struct, gc=False):
+    """`headers` are whole lines, CRLF included; the protocol adds those of framing, Date and X-Request-Id."""
+
+    status: int
+    body: bytes
+    headers: bytes = JSON
+
+
+class Later(Struct):
+    """An answer that waits for something: `finish` makes it of what `awaited` gives.
+
+    Not a coroutine, so that the hot path needs no task: a callback on the future that comes with a batch will do.
+    """
+
+    awaited: Awaitable[Any]
+    finish: Callable[[Any], Response]
+
+
+Answer = Response | Later
+
+
+def refused(refusal: Refusal, request_id: str) -> Response:
+    """The problem document of a refusal, with the headers that belong to it."""
+    headers = _PROBLEM
+    status = refusal.status
+    if status == 401:
+        headers += b"www-authenticate: Bearer\r\n"
+    if refusal.retry_after_s is not None:
+        headers += b"retry-after: %d\r\n" % refusal.retry_after_s
+    if refusal.allow is not None:
+        headers += b"allow: %s\r\n" % refusal.allow.encode()
+    return Response(status, problem_json(refusal, request_id), headers)
+
+
+def unavailable(detail: str) -> Refusal:
+    """The refusal of what may work in a moment."""
+    return Refusal("unavailable", detail, retry_after_s=1)

@@ -1,0 +1,150 @@
+"""One bind at a carrier: kept up with growing pauses, its news told to the carrier's pool."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Sequence
+from typing import Protocol
+
+from trunkline.domain.provisioning import Link as LinkSpec
+from trunkline.runtime import clock, log, metrics
+from trunkline.smpp import pdu as p
+from trunkline.smpp.errors import BindRefused, SmppError
+from trunkline.smpp.esme import EsmeHandler, EsmeSession, connect
+from trunkline.smpp.timers import Timers, reconnect_delay_s
+from trunkline.smpp.wire import End
+
+_log = log.get_logger()
+_UP = metrics.gauge("trunkline_links_up", "Sessions bound at a carrier.", "link")
+_BINDS: dict[str, type[p.BindTransceiver] | type[p.BindTransmitter] | type[p.BindReceiver]] = {
+    "transceiver": p.BindTransceiver,
+    "transmitter": p.BindTransmitter,
+    "receiver": p.BindReceiver,
+}
+# So long bound before the pauses start anew: a carrier that drops every bind at once is not stormed.
+_STEADY_S = 30.0
+
+
+class LinkOwner(Protocol):
+    """Whom a link tells its news; the tokens are those given to `submit`."""
+
+    def submit_answered(
+        self, link: Link, token: object, command_status: int, message_id: str, *, late: bool, nacked: bool
+    ) -> None: ...
+    def submit_unanswered(self, link: Link, token: object) -> None: ...
+    def submit_lost(self, link: Link, tokens: Sequence[object]) -> None: ...
+    def submit_not_sent(self, link: Link, tokens: Sequence[object]) -> None: ...
+    def delivered(self, link: Link, session: EsmeSession, pdu: p.DeliverSm | p.DataSm) -> None: ...
+    def undecodable(
+        self, link: Link, session: EsmeSession, command_id: int, sequence: int, octets: bytes, reason: str
+    ) -> None: ...
+    def room_changed(self) -> None: ...
+
+
+class Link(EsmeHandler):
+    """Keeps one session bound until it is drained. `link_id` is the row of credentials, `name` tells binds apart."""
+
+    def __init__(self, spec: LinkSpec, number: int, owner: LinkOwner, tls: ssl.SSLContext | None) -> None:
+        self.spec = spec
+        self.link_id = spec.link_id
+        self.name = f"{spec.name}/{number}"
+        self.session: EsmeSession | None = None
+        self._owner = owner
+        self._tls = tls
+        self._ended = asyncio.Event()
+        self._draining = False
+        self._up = _UP.of(self.name)
+        self._bound_at = 0.0
+
+    async def run(self) -> None:
+        """Binds, waits for the end, binds again, until `drain` or cancellation."""
+        attempt = 0
+        while not self._draining:
+            self._ended.clear()
+            try:
+                self.session = await self._connect()
+            except SmppError as error:
+                reason = f"bind refused: {error}" if isinstance(error, BindRefused) else str(error)
+                log.alarm("link_down", self.name, True, reason=reason)
+            else:
+                await self._bound()
+                if self._loop_time - self._bound_at > _STEADY_S:
+                    attempt = 0
+            if not self._draining:
+                pause = reconnect_delay_s(attempt, random.random)
+                attempt += 1
+                await clock.sleep(pause)
+
+    async def _bound(self) -> None:
+        self._bound_at = self._loop_time
+        self._up.value = 1
+        log.alarm("link_down", self.name, False)
+        _log.info("link.bound", link=self.name, bind=self.spec.bind_mode)
+        self._owner.room_changed()
+        await self._ended.wait()
+        self._up.value = 0
+        self.session = None
+
+    async def _connect(self) -> EsmeSession:
+        spec = self.spec
+        bind = _BINDS[spec.bind_mode](
+            system_id=spec.system_id, password=spec.password, system_type=spec.system_type, interface_version=0x34
+        )
+        return await connect(
+            spec.host,
+            spec.port,
+            bind,
+            self,
+            timers=Timers(**spec.timers),
+            window=spec.send_window,
+            tls=self._tls if spec.tls else None,
+        )
+
+    async def drain(self, seconds: float) -> None:
+        """Takes nothing more, waits for open answers, unbinds; for good."""
+        self._draining = True
+        if self.session is not None:
+            await self.session.unbind(seconds)
+
+    def recycle(self) -> None:
+        """Ends the session because the carrier says that it is not bound; it is bound again after a pause."""
+        if self.session is not None:
+            self.session.abort()
+
+    @property
+    def _loop_time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    # What the session tells.
+
+    def submit_answered(self, token: object, command_status: int, message_id: str, late: bool) -> None:
+        self._owner.submit_answered(self, token, command_status, message_id, late=late, nacked=False)
+
+    def submit_nacked(self, token: object, command_status: int, late: bool) -> None:
+        self._owner.submit_answered(self, token, command_status or 0xFF, "", late=late, nacked=True)
+
+    def submit_unanswered(self, token: object) -> None:
+        self._owner.submit_unanswered(self, token)
+
+    def submit_lost(self, tokens: Sequence[object]) -> None:
+        self._owner.submit_lost(self, tokens)
+
+    def submit_not_sent(self, tokens: Sequence[object]) -> None:
+        self._owner.submit_not_sent(self, tokens)
+
+    def delivered(self, session: EsmeSession, pdu: p.DeliverSm | p.DataSm) -> None:
+        self._owner.delivered(self, session, pdu)
+
+    def undecodable(
+        self, session: EsmeSession, command_id: int, sequence_number: int, octets: bytes, reason: str
+    ) -> None:
+        self._owner.undecodable(self, session, command_id, sequence_number, octets, reason)
+
+    def window_opened(self) -> None:
+        self._owner.room_changed()
+
+    def closed(self, reason: End) -> None:
+        _log.warning("link.closed", link=self.name, reason=str(reason))
+        self._ended.set()

@@ -1,0 +1,77 @@
+"""Problem documents (RFC 9457): what a refused request is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from trunkline.domain.errors import PROBLEMS
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Fault(Struct, frozen=True, gc=False):
+    """One thing wrong with a request: the field (or query parameter) as the customer spells it, and what to change."""
+
+    field: str
+    code: str
+    message: str
+
+
+class Refusal(Struct, frozen=True):
+    """Why a request is not done. `code` is one of the catalogue's; `faults` are those of validation, all of them."""
+
+    code: str
+    detail: str
+    faults: Sequence[Fault] = ()
+    retry_after_s: int | None = None
+    msg_id: str | None = None
+    allow: str | None = None
+
+    @property
+    def status(self) -> int:
+        return PROBLEMS[self.code].status
+
+
+class Problem(Struct, frozen=True, rename="camel"):
+    """The document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    errors: Sequence[Fault] | UnsetType = UNSET
+    msg_id: str | UnsetType = UNSET
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def refuse(faults: Sequence[Fault]) -> Refusal:
+    """The refusal that shows all `faults` (at least one); a single one lends it its code, if the catalogue has that."""
+    if len(faults) == 1:
+        only = faults[0]
+        code = only.code if only.code in PROBLEMS else "validation_failed"
+        return Refusal(code, f"{only.field}: {only.message}" if only.field else only.message, faults)
+    return Refusal("validation_failed", f"{len(faults)} faults: see errors", faults)
+
+
+def problem_json(refusal: Refusal, request_id: str) -> bytes:
+    """The document's bytes."""
+    entry = PROBLEMS[refusal.code]
+    return _encode(
+        Problem(
+            type=f"/docs/api/error-codes#{refusal.code}",
+            title=entry.title,
+            status=entry.status,
+            detail=refusal.detail,
+            instance=request_id,
+            code=refusal.code,
+            errors=refusal.faults or UNSET,
+            msg_id=refusal.msg_id or UNSET,
+        )
+    )

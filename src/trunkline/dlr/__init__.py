@@ -1,0 +1,1 @@
+"""Delivery receipts: received from a carrier, matched to the part that they are about."""

@@ -1,0 +1,145 @@
+"""Receipts as they come in: stored in batches, answered OK after the commit, settled in the same one.
+
+Unknown ids and garbage are stored and answered OK as well: a refusal would bring them back for ever. While the database
+is away the answer is ESME_RX_T_APPN, so that the carrier keeps the receipt and sends it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from trunkline.carriers.receipt import Receipt
+from trunkline.dlr import match
+from trunkline.domain.provisioning import CarrierId
+from trunkline.runtime import log, metrics
+from trunkline.runtime.gather import Gather
+from trunkline.settle import apply as settle
+from trunkline.smpp.codec import encode
+from trunkline.smpp.esme import EsmeSession
+from trunkline.smpp.pdu import DataSm, DeliverSm
+from trunkline.smpp.status import ESME_ROK, ESME_RX_T_APPN
+from trunkline.store import queue, receipts
+from trunkline.store.db import Connection, DatabaseError, Standing
+from trunkline.store.receipts import UnparkedReceipt, UnreadReceipt
+from trunkline.store.settling import MatchedReceipt
+
+_log = log.get_logger()
+_RECEIPTS = metrics.counter("trunkline_receipts", "Receipts by what became of them.", "outcome")
+
+
+class Incoming(NamedTuple):
+    """One receipt to store and answer; addresses as the platform writes them."""
+
+    session: EsmeSession
+    pdu: DeliverSm | DataSm
+    link_id: int
+    source: str
+    destination: str
+    receipt: Receipt
+
+
+class Undecodable(NamedTuple):
+    """A PDU that could not be read at all."""
+
+    session: EsmeSession
+    command_id: int
+    sequence: int
+    link_id: int
+    octets: bytes
+    reason: str
+
+
+class Receiver:
+    """Stores the receipts of one carrier."""
+
+    def __init__(self, dsn: str, carrier_id: CarrierId) -> None:
+        self.carrier_id = carrier_id
+        self._standing = Standing(dsn, name="receipts")
+        self.receipts: Gather[Incoming] = Gather(self._write, linger_s=0.005, most=512)
+        self.garbage: Gather[Undecodable] = Gather(self._quarantine, linger_s=0.02, most=256)
+        self._settled = _RECEIPTS.of("matched")
+        self._parked = _RECEIPTS.of("parked")
+
+    async def drained(self) -> None:
+        """Returns once everything received so far is answered."""
+        await self.receipts.drained()
+        await self.garbage.drained()
+
+    async def close(self) -> None:
+        await self._standing.close()
+
+    async def _write(self, batch: list[Incoming]) -> None:
+        try:
+            await self._store(await self._standing.get(), batch)
+        except DatabaseError as error:
+            _log.warning("receipts.put_off", carrier_id=self.carrier_id, count=len(batch), error=log.explained(error))
+            self._standing.abandon()
+            for incoming in batch:
+                incoming.session.answer(incoming.pdu, ESME_RX_T_APPN)
+
+    async def _store(self, conn: Connection, batch: list[Incoming]) -> None:
+        now = await queue.database_now(conn)
+        ids = [i.receipt.canonical_id for i in batch if i.receipt.canonical_id]
+        found = match.by_id(await receipts.candidates(conn, self.carrier_id, ids, now - match.RECENT))
+        matched, known, unknown, unread = [], [], [], []
+        for incoming in batch:
+            receipt = incoming.receipt
+            candidate = match.find(found, receipt.canonical_id, incoming.source, incoming.destination)
+            if candidate is not None:
+                kept = MatchedReceipt(
+                    incoming.link_id, receipt.canonical_id, candidate.recipient, candidate.plan_id, candidate.msg_id,
+                    candidate.part_no, receipt.stat, receipt.err, receipt.status, int(receipt.code), None,
+                )  # fmt: skip
+                matched.append((kept, match.move_of(candidate, receipt.status, int(receipt.code)), candidate.parts))
+                known.append(incoming)
+            elif receipt.canonical_id:
+                unknown.append(incoming)
+            else:
+                unread.append(incoming)
+        if matched:
+            await settle.apply_receipts(conn, self.carrier_id, matched)
+            self._settled.value += len(matched)
+            _answer(known)
+        if unread:
+            await receipts.not_understood(conn, self.carrier_id, [_unread(i) for i in unread])
+            _RECEIPTS.of("not_understood").value += len(unread)
+            _answer(unread)
+        if unknown:
+            await receipts.park(conn, self.carrier_id, [_unparked(i) for i in unknown])
+            self._parked.value += len(unknown)
+            _answer(unknown)
+            await match.look(conn, self.carrier_id, [i.receipt.canonical_id for i in unknown])
+
+    async def _quarantine(self, batch: list[Undecodable]) -> None:
+        try:
+            rows = [(u.link_id, u.reason, u.octets) for u in batch]
+            await receipts.quarantine(await self._standing.get(), self.carrier_id, rows)
+            status = ESME_ROK
+        except DatabaseError as error:
+            _log.warning("receipts.put_off", carrier_id=self.carrier_id, count=len(batch), error=log.explained(error))
+            self._standing.abandon()
+            status = ESME_RX_T_APPN
+        for undecodable in batch:
+            undecodable.session.answer(undecodable.sequence, status, command_id=undecodable.command_id)
+
+
+def _answer(stored: Sequence[Incoming]) -> None:
+    for incoming in stored:
+        incoming.session.answer(incoming.pdu, ESME_ROK)
+
+
+def _unparked(incoming: Incoming) -> UnparkedReceipt:
+    receipt = incoming.receipt
+    return UnparkedReceipt(
+        receipt.canonical_id, incoming.source, incoming.destination, incoming.link_id, receipt.stat, receipt.err,
+        receipt.status, int(receipt.code),
+    )  # fmt: skip
+
+
+def _unread(incoming: Incoming) -> UnreadReceipt:
+    receipt = incoming.receipt
+    return UnreadReceipt(
+        incoming.link_id, None, incoming.destination, receipt.stat, receipt.err, receipt.status, int(receipt.code),
+        encode(incoming.pdu),
+    )  # fmt: skip

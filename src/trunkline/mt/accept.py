@@ -1,0 +1,162 @@
+"""Step 1 of the trip: store submissions, many in one commit; 202 is answered only after it.
+
+When the answer to a commit never comes, the batch's advisory lock tells: once it is free, what is not in the table was
+never stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TypeAlias
+
+from trunkline.domain.message import Accepted, Submission
+from trunkline.runtime import clock, log, metrics
+from trunkline.runtime.gather import Gather
+from trunkline.store import queue
+from trunkline.store.db import BadData, ConnectionLost, DatabaseError, Standing
+
+_log = log.get_logger()
+_STORED = metrics.counter("trunkline_accepted", "Messages stored.")
+_REFUSED = metrics.counter("trunkline_not_stored", "Messages that the database did not take.", "outcome")
+
+_Waiting: TypeAlias = tuple[Submission, "asyncio.Future[Accepted]"]
+
+# A COMMIT is never cancelled: after so long the socket is left to itself and the outcome looked up.
+_PATIENCE_S = 3.0
+_LOOK_UP_S = 2.0
+# NOTIFY takes a lock that all sessions share, so it is sent for the first commit after a pause, then at most so often.
+_WAKE_EVERY_S = 0.005
+
+
+class Accepter:
+    """Stores submissions. One statement is in flight; what arrives meanwhile shares the next."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._standing = Standing(dsn, name="accept")
+        self._gather: Gather[_Waiting] = Gather(self._write, linger_s=0.001, most=256, alone=False)
+        self._woken_at = 0.0
+        self._wake_due = False
+        self._lookups: set[asyncio.Task[None]] = set()
+        self._stored = _STORED.of()
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        await self._gather.run()
+
+    async def drained(self) -> None:
+        """Returns once every submission has its answer."""
+        await self._gather.drained()
+        if self._lookups:
+            await asyncio.wait(self._lookups)
+
+    def accept(self, submission: Submission) -> asyncio.Future[Accepted]:
+        """Queues a submission for the next batch; the future tells what became of it."""
+        future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self._gather.add((submission, future))
+        return future
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        try:
+            conn = await self._standing.get()
+        except DatabaseError as error:
+            _log.warning("accept.unavailable", error=log.explained(error))
+            _answer(batch, Accepted.UNAVAILABLE)
+            await clock.sleep(0.1)
+            return
+        lock = random.getrandbits(62)
+        statement = asyncio.ensure_future(queue.accept(conn, lock, [s for s, _ in batch], wake=self._wake()))
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await asyncio.shield(statement)
+        except BadData as error:
+            await self._bisect(batch, error)
+        except ConnectionLost as error:
+            self._standing.abandon()
+            statement.add_done_callback(lambda s: s.cancelled() or s.exception())
+            statement.cancel()
+            _log.warning("accept.lost", error=log.explained(error), count=len(batch))
+            # Beside the writer: new submissions find out for themselves whether the database is back.
+            task = asyncio.create_task(self._look_up(batch, lock))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+        except DatabaseError as error:
+            _log.error("accept.refused", error=log.explained(error), count=len(batch))
+            _answer(batch, Accepted.UNAVAILABLE)
+        else:
+            self._stored.value += len(batch)
+            _answer(batch, Accepted.STORED)
+
+    async def _bisect(self, batch: list[_Waiting], error: Exception) -> None:
+        """One row spoils its batch: halves are tried until it stands alone."""
+        if len(batch) == 1:
+            _log.error("accept.bad_row", msg_id=str(batch[0][0].msg_id), error=log.explained(error))
+            _answer(batch, Accepted.UNAVAILABLE)
+            return
+        middle = len(batch) // 2
+        await self._write(batch[:middle])
+        await self._write(batch[middle:])
+
+    async def _look_up(self, batch: list[_Waiting], lock: int) -> None:
+        """Whether a batch was stored whose commit was never answered."""
+        standing = Standing(self._dsn, name="accept look-up", hot=False)
+        submissions = [s for s, _ in batch]
+        try:
+            async with asyncio.timeout(_LOOK_UP_S):
+                while True:
+                    try:
+                        conn = await standing.get()
+                        if await queue.batch_is_over(conn, lock):
+                            stored = await queue.which_stored(conn, submissions)
+                            break
+                    except DatabaseError:
+                        standing.abandon()
+                    await clock.sleep(0.05)
+        except TimeoutError:
+            _answer(batch, Accepted.OUTCOME_UNKNOWN)
+        else:
+            for waiting in batch:
+                was_stored = waiting[0].msg_id in stored
+                self._stored.value += was_stored
+                _answer([waiting], Accepted.STORED if was_stored else Accepted.UNAVAILABLE)
+        finally:
+            standing.abandon()
+
+    def _wake(self) -> bool:
+        """Whether this batch's commit should wake dispatchers; if not, a later one or a timer does."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if now - self._woken_at >= _WAKE_EVERY_S:
+            self._woken_at = now
+            return True
+        if not self._wake_due:
+            self._wake_due = True
+            loop.call_later(_WAKE_EVERY_S, self._wake_late)
+        return False
+
+    def _wake_late(self) -> None:
+        self._wake_due = False
+        if not len(self._gather) and asyncio.get_running_loop().time() - self._woken_at >= _WAKE_EVERY_S:
+            task = asyncio.create_task(self._notify())
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+
+    async def _notify(self) -> None:
+        self._woken_at = asyncio.get_running_loop().time()
+        try:
+            if self._waker is None:
+                self._waker = Standing(self._dsn, name="wake", hot=False)
+            await queue.wake(await self._waker.get())
+        except DatabaseError:
+            pass  # the dispatchers' own poll finds the rows
+
+    _waker: Standing | None = None
+
+
+def _answer(batch: list[_Waiting], outcome: Accepted) -> None:
+    if outcome is not Accepted.STORED:
+        _REFUSED.of(outcome.name.lower()).value += len(batch)
+    for _, future in batch:
+        if not future.done():  # a client that hung up took its future along
+            future.set_result(outcome)

@@ -1,0 +1,334 @@
+"""Step 2 of the trip: claim what the carrier's window has room for, in fair turns, and hand it on.
+
+One dispatch a carrier, in the process that holds the carrier's lease. The claim is committed before a byte goes to the
+carrier, so a crash leaves in doubt no more than what stood in the windows and the answers not yet stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import deque
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from trunkline.carriers.dialect import Dialect
+from trunkline.carriers.link import Link
+from trunkline.carriers.pool import Pool
+from trunkline.carriers.refusal import PAUSE_AFTER_COUNT, Action
+from trunkline.carriers.throttle import Throttle
+from trunkline.domain.provisioning import CarrierId, Provisioning
+from trunkline.mt import route
+from trunkline.mt.outcome import LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
+from trunkline.mt.submit import Ticket, submits
+from trunkline.runtime import clock, log, metrics
+from trunkline.smpp.errors import EncodeError, NotSent
+from trunkline.smpp.pdu import SubmitSm
+from trunkline.store import queue
+from trunkline.store.db import Connection, DatabaseError, Standing
+from trunkline.store.queue import FIRST, Claimed, Content, Lane
+
+_log = log.get_logger()
+_SUBMITTED = metrics.counter("trunkline_submitted", "submit_sm written, by carrier.", "carrier")
+_ROUND_TRIP = metrics.histogram("trunkline_submit_seconds", "From submit_sm to its response.", "carrier")
+
+_POLL_S = 1.0  # NOTIFY only wakes; this finds what it missed
+_SCAN_EVERY_S = 0.5  # while busy: new lanes are looked for at least so often
+_RESET_FLOORS_S = 5.0
+# A commit may become visible after one with a later id, so the floor stays behind what was claimed last.
+_FLOOR_LAG_S = 0.25
+_CLAIM_MOST = 400
+_CONFIGURATION_PAUSE_S = 60.0
+_WRITE_WITHIN_S = 0.5  # a claim is written within this time or given back
+
+
+class _Floor:
+    """The largest msg_id of a lane below which nothing is left, as far as claims some time ago tell."""
+
+    __slots__ = ("_claims", "after")
+
+    def __init__(self) -> None:
+        self.after = FIRST
+        self._claims: deque[tuple[float, UUID]] = deque()
+
+    def claimed(self, now: float, last: UUID) -> None:
+        self._claims.append((now, last))
+
+    def at(self, now: float) -> UUID:
+        while self._claims and self._claims[0][0] < now - _FLOOR_LAG_S:
+            last = self._claims.popleft()[1]
+            if last > self.after:
+                self.after = last
+        return self.after
+
+
+class Dispatch:
+    """Moves the messages of one carrier from its queue to its links."""
+
+    def __init__(
+        self,
+        dsn: str,
+        epoch: int,
+        pool: Pool,
+        dialect: Dialect,
+        outcomes: Outcomes,
+        *,
+        provisioning: Callable[[], Provisioning | None],
+        live: Callable[[CarrierId], bool],
+        may_write: Callable[[], bool],
+    ) -> None:
+        """`live`: whether a carrier has a link up; `may_write`: whether our lease still holds for a socket write."""
+        self.pool = pool
+        self.carrier_id = pool.carrier.carrier_id
+        self.throttle = Throttle()
+        self._epoch = epoch
+        self._dialect = dialect
+        self._outcomes = outcomes
+        self._provisioning = provisioning
+        self._live = live
+        self._may_write = may_write
+        self._standing = Standing(dsn, name="dispatch")
+        self._wake = asyncio.Event()
+        self._waiting: deque[tuple[SubmitSm, Ticket, float]] = deque()
+        self._lanes: dict[Lane, _Floor] = {}
+        self._scanned_at = self._reset_at = float("-inf")
+        self._draining = False
+        self._held: list[tuple[Ticket, Link, int]] = []
+        self._paused_until = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._submitted = _SUBMITTED.of(pool.carrier.name)
+        self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
+
+    # Waking.
+
+    def wake(self, *, again: bool = False) -> None:
+        """Something is in the queue; `again`: perhaps below the floors, with ids claimed before."""
+        if again:
+            self._reset_at = float("-inf")
+        self._scanned_at = float("-inf")
+        self._wake.set()
+
+    def room_changed(self) -> None:
+        """A link came up, or a full window opened."""
+        self._wake.set()
+
+    def drain(self) -> None:
+        """Claims nothing more."""
+        self._draining = True
+        self._wake.set()
+
+    # The loop.
+
+    async def run(self) -> None:
+        """Claims and submits until cancelled or drained."""
+        while not self._draining:
+            self._wake.clear()
+            try:
+                busy = await self._once()
+            except DatabaseError as error:
+                _log.warning("dispatch.waits", carrier=self.pool.carrier.name, error=log.explained(error))
+                self._standing.abandon()
+                await clock.sleep(0.3)
+                continue
+            if not busy:
+                await self._pause()
+        for _, ticket, _ in self._waiting:
+            self._outcomes.not_sent(ticket)
+        self._waiting.clear()
+        await self._standing.close()
+
+    async def _pause(self) -> None:
+        wait_s = _POLL_S
+        if self._waiting:
+            wait_s = 0.05
+        elif self.throttle.rate is not None:
+            wait_s = min(max(self.throttle.wait_s(self._loop.time()), 0.005), _POLL_S)
+        handle = self._loop.call_later(wait_s, self._wake.set)
+        await self._wake.wait()
+        handle.cancel()
+
+    async def _once(self) -> bool:
+        """One claim, or one step with what was claimed before. Returns whether there may be more to do at once."""
+        now = self._loop.time()
+        self._write_waiting(now)
+        free = min(self.pool.free - len(self._waiting), self.throttle.room(now), _CLAIM_MOST)
+        if free <= 0 or now < self._paused_until or not self._may_write():
+            return False
+        conn = await self._standing.get()
+        lanes = await self._turn(conn, now)
+        if not lanes:
+            return False
+        claimed = await queue.claim(
+            conn,
+            self.carrier_id,
+            self._epoch,
+            lanes,
+            free_parts=free,
+            whole_window=not self.pool.outstanding and not self._waiting,
+        )
+        if not claimed:
+            for lane, _, _ in lanes:
+                del self._lanes[lane]
+            return self._scanned_at < now - 0.05  # the lanes were known from before: look for others
+        self._raise_floors(claimed, now)
+        self._submit_all(claimed, await queue.contents(conn, claimed), await self._time(conn))
+        return True
+
+    async def _turn(self, conn: Connection, now: float) -> list[tuple[Lane, UUID, int]]:
+        """Whose turn it is: every lane of the highest priority that holds something, each with its fair share."""
+        if now - self._reset_at > _RESET_FLOORS_S:
+            self._reset_at = now
+            self._lanes = {}
+        if not self._lanes or now - self._scanned_at > _SCAN_EVERY_S:
+            self._scanned_at = now
+            found = await queue.lanes(conn, self.carrier_id)
+            self._lanes = {lane: self._lanes.get(lane) or _Floor() for lane in found}
+        if not self._lanes:
+            return []
+        highest = max(lane.priority for lane in self._lanes)
+        ready = [lane for lane in self._lanes if lane.priority == highest]
+        share = max(1, -(-_CLAIM_MOST // len(ready)))
+        # The lane that was served first goes last the next time.
+        first = ready[0]
+        self._lanes[first] = self._lanes.pop(first)
+        return [(lane, self._lanes[lane].at(now), share) for lane in ready]
+
+    def _raise_floors(self, claimed: Sequence[Claimed], now: float) -> None:
+        last: dict[Lane, UUID] = {}
+        for message in claimed:
+            lane = Lane(message.priority, message.plan_id)
+            if lane not in last or message.msg_id > last[lane]:
+                last[lane] = message.msg_id
+        for lane, msg_id in last.items():
+            if lane in self._lanes:
+                self._lanes[lane].claimed(now, msg_id)
+
+    async def _time(self, conn: Connection) -> dt.datetime:
+        """The database's clock, read once a second and carried on by our own in between."""
+        now = self._loop.time()
+        if self._clock is None or now - self._clock[0] > 1.0:
+            self._clock = (now, await queue.database_now(conn))
+        return self._clock[1] + dt.timedelta(seconds=now - self._clock[0])
+
+    _clock: tuple[float, dt.datetime] | None = None
+
+    # Submitting.
+
+    def _submit_all(self, claimed: Sequence[Claimed], contents: Sequence[Content | None], now: dt.datetime) -> None:
+        provisioning = self._provisioning()
+        give_back_by = self._loop.time() + _WRITE_WITHIN_S
+        for message, content in zip(claimed, contents, strict=True):
+            if content is None or content.status is not None:
+                self._end(message, content, "over", QUARANTINED)  # the guard keeps a final status as it is
+                continue
+            target: CarrierId | None = self.carrier_id
+            if provisioning is not None:
+                target = route.choose(provisioning, message.plan_id, content.country, self._live)
+            if target is None:
+                self._end(message, content, "no_route", NO_ROUTE)
+                continue
+            try:
+                parts = submits(message, content, self._dialect, now)
+            except (ValueError, LookupError) as error:
+                log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
+                self._end(message, content, "quarantined", QUARANTINED)
+                continue
+            for pdu, ticket in parts:
+                if target != self.carrier_id:
+                    self._outcomes.not_sent(ticket, carrier_id=target)
+                else:
+                    self._waiting.append((pdu, ticket, give_back_by))
+        self._write_waiting(self._loop.time())
+
+    def _end(self, message: Claimed, content: Content | None, reason: str, code: int) -> None:
+        """Every missing part of the message ends here, unsent."""
+        recipient = content.recipient or "" if content is not None else ""
+        parts = content.parts if content is not None else 1
+        for part_no in range(1, 64):
+            if message.missing >> (part_no - 1) & 1:
+                self._outcomes.failed(Ticket(message, recipient, part_no, parts), reason, code)
+
+    def _write_waiting(self, now: float) -> None:
+        """Hands waiting parts to the links, as many as have room; what waited too long goes back to the queue."""
+        waiting, pool = self._waiting, self.pool
+        if not waiting:
+            return
+        count = 0
+        if self._may_write():
+            while waiting:
+                pdu, ticket, _ = waiting[0]
+                ticket.submitted_at = now
+                try:
+                    if pool.submit(pdu, ticket) is None:
+                        break
+                except NotSent:
+                    continue  # that link has just ended: the pool offers another, or none
+                except EncodeError as error:
+                    log.alarm("message_quarantined", str(ticket.claimed.msg_id), True, error=log.explained(error))
+                    self._outcomes.failed(ticket, "quarantined", QUARANTINED)
+                waiting.popleft()
+                count += 1
+        self._submitted.value += count
+        self.throttle.sent(count, now)
+        # A message of more parts than the window is sent in steps: its clock starts when the window last moved.
+        if not count and not pool.outstanding or not pool.up:
+            while waiting and waiting[0][2] < now:
+                self._outcomes.not_sent(waiting.popleft()[1])
+
+    # What the links tell (carriers/link.LinkOwner).
+
+    def submit_answered(
+        self, link: Link, token: object, command_status: int, message_id: str, *, late: bool, nacked: bool
+    ) -> None:
+        assert isinstance(token, Ticket)
+        now = self._loop.time()
+        if command_status == 0:
+            self._outcomes.accepted(token, link.link_id, message_id)
+            if self._held:
+                self._release_held(final=True)
+        else:
+            self._refused(link, token, command_status, nacked, now)
+        if not late:
+            self._round_trip.observe(now - token.submitted_at)
+            self.throttle.answered(now - token.submitted_at)
+        if self._waiting:
+            self._wake.set()
+
+    def _refused(self, link: Link, token: Ticket, command_status: int, nacked: bool, now: float) -> None:
+        action = self._outcomes.action_of(command_status, nacked)
+        if action in (Action.FINAL_OR_PAUSE, Action.WITHOUT_TLVS_ONCE):
+            self._held.append((token, link, command_status))
+            if len(self._held) >= PAUSE_AFTER_COUNT:
+                self._release_held(final=False)
+                self._paused_until = now + _CONFIGURATION_PAUSE_S
+                log.alarm("carrier_paused", self.pool.carrier.name, True, command_status=hex(command_status))
+            return
+        self._outcomes.refused(token, link.link_id, command_status, nacked=nacked)
+        if action is Action.SLOW_DOWN:
+            self.throttle.refused(now)
+        elif action is Action.LINK_STATE:
+            link.recycle()
+
+    def _release_held(self, *, final: bool) -> None:
+        """Parts refused for what may be our configuration: the message's fault if the next one is accepted, ours if
+        five in a row are not."""
+        for token, link, command_status in self._held:
+            if final:
+                self._outcomes.refused(token, link.link_id, command_status)
+            else:
+                self._outcomes.held_back(token, link.link_id, command_status)
+        self._held = []
+
+    def submit_unanswered(self, link: Link, token: object) -> None:
+        assert isinstance(token, Ticket)
+        self._outcomes.in_doubt(token, NO_RESPONSE)
+
+    def submit_lost(self, link: Link, tokens: Sequence[object]) -> None:
+        for token in tokens:
+            assert isinstance(token, Ticket)
+            self._outcomes.in_doubt(token, LINK_LOST)
+
+    def submit_not_sent(self, link: Link, tokens: Sequence[object]) -> None:
+        for token in tokens:
+            assert isinstance(token, Ticket)
+            self._outcomes.not_sent(token)

@@ -1,0 +1,276 @@
+"""Step 5 of the trip: what the carrier answered, stored in batches and acted upon.
+
+What the carrier told is a fact: it is stored whoever reports it and however late, again and again until the database
+takes it. What to do next (again, later, give up) is decided only by whoever removes the part's intent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from trunkline.carriers.dialect import Dialect, canonical_id
+from trunkline.carriers.refusal import Action, meaning
+from trunkline.domain.provisioning import CarrierId, PlanId
+from trunkline.domain.status import Status
+from trunkline.mt.submit import Ticket
+from trunkline.runtime import clock, log, metrics
+from trunkline.runtime.gather import Gather
+from trunkline.settle import apply as settle
+from trunkline.store import queue
+from trunkline.store.db import Connection, DatabaseError, Standing
+from trunkline.store.queue import AcceptedPart, AttemptedPart, DoubtfulPart, Requeued
+from trunkline.store.settling import Move, PartOutcome
+
+_log = log.get_logger()
+_ANSWERS = metrics.counter("trunkline_submit_answers", "submit_sm_resp by what they meant.", "action")
+
+LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE = 901, 902, 904, 304
+_AGAIN_S = 0.2
+_THROTTLED_PAUSE_S = 1.0
+_HELD_BACK_S = 30.0
+
+
+class Ending(NamedTuple):
+    """A part's attempt that was not accepted, and what follows: again at once (`again_in_s` 0), later, or the end."""
+
+    ticket: Ticket
+    link_id: int | None
+    outcome: str
+    command_status: int | None
+    again_in_s: float | None
+    final_code: int
+    counts: bool  # uses up one of the message's tries
+    carrier_id: CarrierId | None = None  # again at another carrier
+
+
+class Outcomes:
+    """Writes the outcomes of one carrier. `look(carrier_id, ids)` takes up parked receipts of just stored ids."""
+
+    def __init__(
+        self,
+        dsn: str,
+        carrier_id: CarrierId,
+        dialect: Dialect,
+        look: Callable[[Connection, CarrierId, Sequence[str]], Awaitable[None]],
+        requeued: Callable[[], None],
+    ) -> None:
+        self.carrier_id = carrier_id
+        self.dialect = dialect
+        self._look = look
+        self._requeued = requeued
+        self._accepted_on = Standing(dsn, name="outcome")
+        self._ended_on = Standing(dsn, name="attempt")
+        self.accepts: Gather[AcceptedPart] = Gather(self._write_accepted, linger_s=0.005, most=512)
+        self.endings: Gather[Ending] = Gather(self._write_endings, linger_s=0.005, most=256)
+        self.doubts: Gather[DoubtfulPart] = Gather(self._write_doubts, linger_s=0.005, most=512)
+        self._sent = _ANSWERS.of(Action.SENT)
+
+    async def drained(self) -> None:
+        """Returns once everything reported so far is stored."""
+        await self.accepts.drained()
+        await self.endings.drained()
+        await self.doubts.drained()
+
+    async def close(self) -> None:
+        await self._accepted_on.close()
+        await self._ended_on.close()
+
+    # What is reported; all of these return at once.
+
+    def accepted(self, ticket: Ticket, link_id: int, message_id: str) -> None:
+        """ESME_ROK: the carrier has the part, under this id."""
+        claimed = ticket.claimed
+        self._sent.value += 1
+        self.accepts.add(
+            AcceptedPart(
+                canonical_id(message_id, self.dialect.response_id_form),
+                ticket.recipient,
+                claimed.plan_id,
+                claimed.msg_id,
+                ticket.part_no,
+                ticket.parts,
+                link_id,
+                claimed.tries,
+                claimed.resubmitted,
+                claimed.claimed_at,
+            )
+        )
+
+    def refused(self, ticket: Ticket, link_id: int, command_status: int, *, nacked: bool = False) -> Action:
+        """Any other status. What it means is the table's; returns the action for the dispatcher's own part of it."""
+        refusal = meaning(command_status, nacked, self.dialect.refusals)
+        _ANSWERS.of(refusal.action).value += 1
+        tries, code, action = ticket.claimed.tries, int(refusal.final_code), refusal.action
+        if refusal.alarm:
+            log.alarm("submit_refused", f"carrier {self.carrier_id}: {refusal.name or hex(command_status)}", True)
+        again: float | None = None
+        counts = True
+        if action is Action.SLOW_DOWN:
+            again, counts = _THROTTLED_PAUSE_S, False
+        elif action is Action.LINK_STATE:
+            again, counts = 0.0, False
+        elif action is Action.OTHER_BIND_ONCE:
+            again = 0.0 if tries == 0 else None
+        elif refusal.retry_after_s and tries < len(refusal.retry_after_s):
+            again = float(refusal.retry_after_s[tries])
+        self.endings.add(
+            Ending(ticket, link_id, "throttled" if action is Action.SLOW_DOWN else "refused", command_status, again,
+                   code, counts)
+        )  # fmt: skip
+        return action
+
+    def action_of(self, command_status: int, nacked: bool) -> Action:
+        """What a status means here."""
+        return meaning(command_status, nacked, self.dialect.refusals).action
+
+    def held_back(self, ticket: Ticket, link_id: int, command_status: int) -> None:
+        """Refused for what seems to be our configuration: back to the queue, the carrier pauses."""
+        self.endings.add(Ending(ticket, link_id, "refused", command_status, _HELD_BACK_S, 0, False))
+
+    def not_sent(self, ticket: Ticket, *, carrier_id: CarrierId | None = None) -> None:
+        """No byte of the part was written: it goes back, freely, perhaps to another carrier's queue."""
+        self.endings.add(Ending(ticket, None, "not_sent", None, 0.0, 0, False, carrier_id))
+
+    def failed(self, ticket: Ticket, reason: str, code: int) -> None:
+        """The message ends before anything was written: it cannot be encoded, has no route, is over."""
+        self.endings.add(Ending(ticket, None, reason, None, None, code, False))
+
+    def in_doubt(self, ticket: Ticket, code: int) -> None:
+        """Written, and its answer will perhaps never come: 901 link lost, 902 response timer over."""
+        claimed = ticket.claimed
+        self.doubts.add(DoubtfulPart(claimed.plan_id, claimed.msg_id, ticket.part_no, ticket.recipient, code))
+
+    # The writers.
+
+    async def _write_accepted(self, batch: list[AcceptedPart]) -> None:
+        while True:
+            try:
+                conn = await self._accepted_on.get()
+                await queue.parts_accepted(conn, self.carrier_id, batch)
+                break
+            except DatabaseError as error:
+                await self._wait_for_database(self._accepted_on, error)
+        try:
+            await self._look(conn, self.carrier_id, [row.canonical_id for row in batch])
+        except DatabaseError as error:
+            # Upkeep looks again at receipts that are parked although their part is known.
+            _log.warning("outcome.look_failed", error=log.explained(error))
+            self._accepted_on.abandon()
+
+    async def _write_doubts(self, batch: list[DoubtfulPart]) -> None:
+        while True:
+            try:
+                await queue.put_in_doubt(await self._ended_on.get(), self.carrier_id, batch)
+                return
+            except DatabaseError as error:
+                await self._wait_for_database(self._ended_on, error)
+
+    async def _write_endings(self, batch: list[Ending]) -> None:
+        while True:
+            try:
+                conn = await self._ended_on.get()
+                async with conn.transaction():
+                    partly_refused = await self._store_endings(conn, batch)
+                if partly_refused:
+                    # After the commit, in a new snapshot: another part may have been told at the same instant.
+                    await settle.settle_parts(conn, partly_refused)
+                break
+            except DatabaseError as error:
+                await self._wait_for_database(self._ended_on, error)
+        if any(ending.again_in_s == 0 for ending in batch):
+            self._requeued()
+
+    async def _wait_for_database(self, standing: Standing, error: Exception) -> None:
+        _log.warning("outcome.waits", carrier_id=self.carrier_id, error=log.explained(error))
+        standing.abandon()
+        await clock.sleep(_AGAIN_S)
+
+    async def _store_endings(self, conn: Connection, batch: Sequence[Ending]) -> set[settle.Message]:
+        now = await queue.database_now(conn)
+        next_at = {id(e): _next_at(e, now) for e in batch}
+        standing = await queue.parts_attempted(
+            conn,
+            self.carrier_id,
+            [
+                AttemptedPart(
+                    e.ticket.claimed.plan_id,
+                    e.ticket.claimed.msg_id,
+                    e.ticket.part_no,
+                    e.link_id,
+                    e.ticket.claimed.tries,
+                    e.ticket.claimed.claimed_at,
+                    e.outcome,
+                    e.command_status,
+                    next_at[id(e)],
+                )
+                for e in batch
+            ],
+        )
+        mine = [e for e in batch if (e.ticket.claimed.plan_id, e.ticket.claimed.msg_id, e.ticket.part_no) in standing]
+        back, later, moves, outcomes = [], [], [], []
+        for ending in mine:
+            at = next_at[id(ending)]
+            if at is None:
+                claimed = ending.ticket.claimed
+                if ending.ticket.parts == 1:
+                    moves.append(
+                        Move(claimed.plan_id, claimed.msg_id, Status.FAILED, ending.final_code, None,
+                             claimed.resubmitted)
+                    )  # fmt: skip
+                else:
+                    outcomes.append(
+                        PartOutcome(claimed.plan_id, claimed.msg_id, ending.ticket.part_no, Status.FAILED,
+                                    ending.final_code)
+                    )  # fmt: skip
+            elif at <= now:
+                back.append(self._requeue(ending))
+            else:
+                later.append((self._requeue(ending), at))
+        if back:
+            await queue.give_back(conn, _one_row_each([(row, now) for row in back], with_time=False))
+        if later:
+            await queue.put_off(conn, _one_row_each(later, with_time=True))
+        if moves:
+            await settle.apply(conn, moves)
+        if outcomes:
+            await settle.store_parts(conn, outcomes)
+        return {(o.plan_id, o.msg_id) for o in outcomes}
+
+    def _requeue(self, ending: Ending) -> Requeued:
+        claimed = ending.ticket.claimed
+        return Requeued(
+            ending.carrier_id or self.carrier_id,
+            claimed.plan_id,
+            claimed.priority,
+            claimed.msg_id,
+            1 << (ending.ticket.part_no - 1),
+            1,
+            claimed.tries + ending.counts,
+            claimed.resubmitted,
+            claimed.expires_at,
+        )
+
+
+def _next_at(ending: Ending, now: dt.datetime) -> dt.datetime | None:
+    """When the part is tried again; None: never. A retry that its validity does not reach is none, but a message that
+    a carrier only slowed down, or whose link was down, waits in the queue to the end of it."""
+    if ending.again_in_s is None:
+        return None
+    at = now + dt.timedelta(seconds=ending.again_in_s)
+    return None if ending.counts and at >= ending.ticket.claimed.expires_at else at
+
+
+def _one_row_each(rows: Sequence[tuple[Requeued, dt.datetime]], *, with_time: bool) -> list:  # type: ignore[type-arg]
+    """Parts of one message meet in one row: an INSERT may not touch a row twice."""
+    merged: dict[tuple[CarrierId, PlanId, object], tuple[Requeued, dt.datetime]] = {}
+    for row, at in rows:
+        key = (row.carrier_id, row.plan_id, row.msg_id)
+        if key in merged:
+            known, known_at = merged[key]
+            missing = known.missing | row.missing
+            row = known._replace(missing=missing, parts=missing.bit_count(), tries=max(known.tries, row.tries))
+            at = max(known_at, at)
+        merged[key] = (row, at)
+    return list(merged.values()) if with_time else [row for row, _ in merged.values()]

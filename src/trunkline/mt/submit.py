@@ -1,0 +1,72 @@
+"""Step 4 of the trip: a claimed message as the submit_sm PDUs of its carrier."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import lru_cache
+from uuid import UUID
+
+from trunkline.carriers.dialect import Dialect
+from trunkline.carriers.encode import destination_address, encode_parts, source_address
+from trunkline.smpp.pdu import SubmitSm
+from trunkline.smpp.times import write_relative
+from trunkline.store.queue import Claimed, Content
+
+_WITH_RECEIPT = 1  # registered_delivery (SMPP 3.4 §5.2.17): a receipt for either final outcome
+
+
+class Ticket:
+    """One part on its way to the carrier: what is needed when its answer comes."""
+
+    __slots__ = ("claimed", "part_no", "parts", "recipient", "submitted_at")
+
+    def __init__(self, claimed: Claimed, recipient: str, part_no: int, parts: int) -> None:
+        self.claimed = claimed
+        self.recipient = recipient
+        self.part_no = part_no
+        self.parts = parts
+        self.submitted_at = 0.0  # the event loop's time
+
+
+def submits(claimed: Claimed, content: Content, dialect: Dialect, now: dt.datetime) -> list[tuple[SubmitSm, Ticket]]:
+    """The parts that are missing, in order. Raises ValueError where the message cannot be encoded."""
+    if content.sender is None or content.recipient is None or content.body is None:
+        raise ValueError("the message's content is erased")
+    parts = encode_parts(content.body, dialect, _reference(claimed.msg_id))
+    total = len(parts)
+    source = source_address(content.sender, dialect)
+    destination = destination_address(content.recipient)
+    rest_s = int((claimed.expires_at - now).total_seconds())
+    validity = _validity(max(rest_s, 1))
+    missing = claimed.missing
+    return [
+        (
+            SubmitSm(
+                source_addr_ton=source.ton,
+                source_addr_npi=source.npi,
+                source_addr=source.addr,
+                dest_addr_ton=destination.ton,
+                dest_addr_npi=destination.npi,
+                destination_addr=destination.addr,
+                esm_class=part.esm_class,
+                registered_delivery=_WITH_RECEIPT,
+                validity_period=validity,
+                data_coding=part.data_coding,
+                short_message=part.short_message,
+            ),
+            Ticket(claimed, content.recipient, part_no, total),
+        )
+        for part_no, part in enumerate(parts, start=1)
+        if missing >> (part_no - 1) & 1
+    ]
+
+
+def _reference(msg_id: UUID) -> int:
+    """The concatenation reference of a message: from its id, so that a part sent again carries the same one."""
+    return (msg_id.int >> 48) & 0x3FFF
+
+
+@lru_cache(maxsize=4096)
+def _validity(rest_s: int) -> str:
+    """What is left of the validity, as the carrier gets it (relative, SMPP 3.4 §7.1.1.2)."""
+    return write_relative(rest_s)

@@ -1,0 +1,78 @@
+"""The api role: the public HTTP API on an inherited socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from uvicorn.server import ServerState
+
+from trunkline.api.app import Api
+from trunkline.api.protocol import Listener
+from trunkline.mt import route
+from trunkline.mt.accept import Accepter
+from trunkline.roles.context import Context
+from trunkline.runtime import clock, log
+from trunkline.store import provisioning as provisioning_store
+from trunkline.store.db import connect, pool
+
+_log = log.get_logger()
+_READERS = 4
+_DRAIN_S = 10.0
+_CLOCK_MOST_S = 10.0
+
+
+async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> None:
+    """Serves until `stop`; then accepted requests are answered and connections closed."""
+    settings = context.settings
+    conn = await connect(context.dsn, name="start")
+    try:
+        cursor_key = await provisioning_store.cursor_key(conn, context.secret_key)
+    finally:
+        await conn.close()
+    accepter = Accepter(context.dsn)
+    readers = await pool(context.dsn, name="read", size=_READERS)
+    api = Api(
+        provisioning=context.provisioning,
+        accept=accepter.accept,
+        first_choice=route.first_choice,
+        pool=readers,
+        now_ms=context.clock.now_ms,
+        cursor_key=cursor_key,
+        callback_policy=context.policy,
+        trusted_proxies=tuple(settings.http.trusted_proxies),
+        extra_tokens=context.extra_tokens,
+        ready=lambda: _trouble(context),
+    )
+    listener = Listener(api)
+    config = listener.config(
+        ssl_certfile=str(settings.http.tls_cert) if settings.http.tls_cert else None,
+        ssl_keyfile=str(settings.http.tls_key) if settings.http.tls_key else None,
+    )
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        accepting = group.create_task(accepter.run(), name="accept")
+        server = await loop.create_server(
+            lambda: listener.protocol(config, state, {}, loop), sock=sock, ssl=config.ssl, backlog=2048
+        )
+        await stop.wait()
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        deadline = loop.time() + _DRAIN_S
+        while state.connections and loop.time() < deadline:
+            await clock.sleep(0.02)
+        await accepter.drained()
+        accepting.cancel()
+    await readers.close()
+
+
+def _trouble(context: Context) -> str | None:
+    """Why requests should go elsewhere for now, or None."""
+    if context.provisioning() is None:
+        return "provisioning is out of date: the database does not answer"
+    if context.clock.age_s > _CLOCK_MOST_S:
+        return "the database's clock is unknown"
+    return None

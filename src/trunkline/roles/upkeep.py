@@ -1,0 +1,18 @@
+"""The upkeep role: the rounds that keep an installation in order."""
+
+from __future__ import annotations
+
+import asyncio
+
+from trunkline.dlr import match
+from trunkline.roles.context import Context
+from trunkline.upkeep.rounds import Rounds
+
+
+async def run(context: Context, stop: asyncio.Event) -> None:
+    """Works until `stop`."""
+    rounds = Rounds(context.dsn, lease_s=round(context.settings.lease_s), look=match.look)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(rounds.run(), name="upkeep")
+        await stop.wait()
+        running.cancel()

@@ -1,0 +1,61 @@
+"""Writing in batches: while one batch is on its way the next one gathers, and nobody waits for a full one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from trunkline.runtime import clock
+
+T = TypeVar("T")
+
+
+class Gather(Generic[T]):
+    """Items go in one by one and come out as lists, in order.
+
+    `write` gets up to `most` items at a time and deals with failures itself. `linger_s` is how long a batch waits
+    for company: from the first item on (`alone=True`, where nobody waits for the outcome), or only where others are
+    already waiting.
+    """
+
+    def __init__(
+        self, write: Callable[[list[T]], Awaitable[None]], *, linger_s: float, most: int, alone: bool = True
+    ) -> None:
+        self._write = write
+        self._linger_s = linger_s
+        self._most = most
+        self._alone = alone
+        self._items: list[T] = []
+        self._some = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def add(self, item: T) -> None:
+        """Takes one item; returns at once."""
+        self._items.append(item)
+        if len(self._items) == 1:
+            self._some.set()
+            self._idle.clear()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    async def run(self) -> None:
+        """Writes batch after batch until cancelled."""
+        while True:
+            await self._some.wait()
+            if self._linger_s and len(self._items) < self._most and (self._alone or len(self._items) > 1):
+                await clock.sleep(self._linger_s)
+            if len(self._items) <= self._most:
+                batch, self._items = self._items, []
+                self._some.clear()
+            else:
+                batch, self._items = self._items[: self._most], self._items[self._most :]
+            await self._write(batch)
+            if not self._items:
+                self._idle.set()
+
+    async def drained(self) -> None:
+        """Returns once everything that was taken is written."""
+        await self._idle.wait()

@@ -1,0 +1,1 @@
+"""The one place where a message changes its state."""

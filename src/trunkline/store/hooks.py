@@ -1,0 +1,108 @@
+"""The webhook queue: lanes of (plan, origin), taking, and what became of each attempt."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from trunkline.domain.inbound import Inbound
+from trunkline.domain.message import Record
+from trunkline.domain.provisioning import PlanId
+from trunkline.domain.status import Status
+from trunkline.store.db import Connection
+from trunkline.store.queries import Queries
+from trunkline.store.queue import columns
+
+_SQL = Queries("hooks")
+
+
+class HookLane(NamedTuple):
+    """The events of one plan for one origin; `due_in_s` is 0 where the first is due."""
+
+    plan_id: PlanId
+    origin: str
+    due_in_s: float
+
+
+class Hook(NamedTuple):
+    """One event to deliver. n: 0 MO, 1 SENT, 2 final, 3 correction."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    n: int
+    tries: int
+    origin: str
+    url: str
+    configured: bool
+    queued_at: dt.datetime
+
+
+class Acknowledged(NamedTuple):
+    """An attempt that was answered 2xx."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    n: int
+    tries: int
+    status: int
+    latency_ms: int
+
+
+class AttemptedHook(NamedTuple):
+    """An attempt that was not; either it is due again in `next_in_s`, or it is dead for the reason given."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    n: int
+    tries: int
+    status: int | None
+    failure: str | None
+    latency_ms: int
+    excerpt: bytes | None
+    acknowledged: bool
+    next_in_s: float | None
+    dead: str | None
+
+
+async def lanes(conn: Connection) -> list[HookLane]:
+    return [HookLane(*row) for row in await conn.fetch(_SQL.lanes)]
+
+
+async def take(conn: Connection, lanes: Sequence[tuple[PlanId, str, int]], *, hold_s: int) -> list[Hook]:
+    """Takes due events: so many of each (plan, origin). They are due again after `hold_s` if nothing is heard."""
+    return [Hook(*row) for row in await conn.fetch(_SQL.take, *columns(lanes, 3), hold_s)]
+
+
+async def finals(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Record]:
+    """The records that DLR events are rendered from."""
+    ids = [hook.msg_id for hook in hooks]
+    rows = await conn.fetch(_SQL.finals, [hook.plan_id for hook in hooks], ids, min(ids), max(ids))
+    return {
+        r[2]: Record(
+            r[1], r[2], r[3], r[4], r[5], Status.SENT if r[6] is None else Status(r[6]), r[7], r[8], r[9], r[10], r[11],
+            r[12], r[13], r[14], r[15], r[16], r[17], r[18],
+        )
+        for r in rows
+    }  # fmt: skip
+
+
+async def inbound(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Inbound]:
+    """The messages that MO events are rendered from."""
+    ids = [hook.msg_id for hook in hooks]
+    rows = await conn.fetch(_SQL.inbound, [hook.plan_id for hook in hooks], ids, min(ids), max(ids))
+    return {row[2]: Inbound(*row[1:]) for row in rows}
+
+
+async def acknowledged(conn: Connection, rows: Sequence[Acknowledged]) -> None:
+    await conn.fetch(_SQL.acknowledged, *columns(rows, 6))
+
+
+async def attempted(conn: Connection, rows: Sequence[AttemptedHook]) -> None:
+    await conn.fetch(_SQL.attempted, *columns(rows, 11))
+
+
+async def untake(conn: Connection, hooks: Sequence[Hook]) -> None:
+    """Gives taken events back unsent, due now."""
+    await conn.fetch(_SQL.untake, *columns([hook[:3] for hook in hooks], 3))

@@ -1,0 +1,196 @@
+"""Provisioning in the database: read as one picture, changed row by row, and the secrets among it sealed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from trunkline.domain.provisioning import (
+    Account,
+    AccountId,
+    Carrier,
+    CarrierId,
+    Link,
+    Plan,
+    PlanId,
+    Provisioning,
+    Route,
+    Token,
+)
+from trunkline.runtime.secret import seal, unseal
+from trunkline.store.db import Connection
+from trunkline.store.queries import Queries
+
+_SQL = Queries("provisioning")
+
+# The columns that a change may set, in the order of the statements' parameters.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "account": ("public_id", "name", "active", "dlr_url", "mo_url"),
+    "plan": (
+        *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
+        *("validity_s", "priority", "unknown_events", "countries", "hook_secrets"),
+    ),
+    "sender": ("plan_id", "address", "state"),
+    "carrier": ("name", "active", "dialect"),
+    "link": (
+        *("carrier_id", "name", "host", "port", "system_id", "password", "system_type", "bind_mode", "bind_count"),
+        *("send_window", "tls", "timers", "active"),
+    ),
+    "route": ("name", "carrier_id", "priority", "plan_id", "countries", "active"),
+}
+_JSON = frozenset({"dialect", "timers"})
+
+
+def password_place(carrier: str, link: str) -> str:
+    """The context that a link's password is sealed for."""
+    return f"password of link {carrier}/{link}"
+
+
+def hook_secret_place(plan_public_id: str) -> str:
+    """The context that a plan's webhook secrets are sealed for."""
+    return f"webhook secret of plan {plan_public_id}"
+
+
+async def load(conn: Connection, secret_key: bytes) -> Provisioning:
+    """The whole picture at one version. Raises SealBroken where `secret_key` is not the one it was stored under."""
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        version = await conn.fetchval(_SQL.version)
+        accounts = {AccountId(row["account_id"]): Account(**row) for row in await conn.fetch(_SQL.accounts)}
+        plans = [_plan(row, accounts, secret_key) for row in await conn.fetch(_SQL.plans)]
+        tokens = [_token(row) for row in await conn.fetch(_SQL.tokens)]
+        senders = await conn.fetch(_SQL.senders)
+        carriers = await conn.fetch(_SQL.carriers)
+        links = [row for row in await conn.fetch(_SQL.links) if row["active"]]
+        routes = await conn.fetch(_SQL.routes)
+    by_id = {plan.plan_id: plan for plan in plans}
+    return Provisioning(
+        version=version,
+        accounts=accounts,
+        plans=by_id,
+        plans_by_public_id={plan.public_id: plan for plan in plans},
+        tokens={token.hash: token for token in tokens},
+        senders={(PlanId(row["plan_id"]), row["address"]): row["state"] for row in senders},
+        plan_of_destination=_destinations(senders, by_id),
+        carriers={CarrierId(row["carrier_id"]): _carrier(row, links, secret_key) for row in carriers},
+        routes=tuple(_route(row) for row in routes if row["active"]),
+    )
+
+
+def _plan(row: Mapping[str, Any], accounts: Mapping[AccountId, Account], secret_key: bytes) -> Plan:
+    fields = dict(row)
+    place = hook_secret_place(fields["public_id"])
+    fields["countries"] = _set(fields["countries"])
+    fields["hook_secrets"] = tuple(unseal(secret_key, sealed, place) for sealed in fields["hook_secrets"])
+    return Plan(**fields, account_public_id=accounts[fields["account_id"]].public_id)
+
+
+def _token(row: Mapping[str, Any]) -> Token:
+    fields = dict(row)
+    fields["scopes"] = frozenset(fields["scopes"])
+    fields["plan_ids"] = _set(fields["plan_ids"])
+    fields["networks"] = None if fields["networks"] is None else tuple(fields["networks"])
+    return Token(**fields)
+
+
+def _carrier(row: Mapping[str, Any], links: list[Mapping[str, Any]], secret_key: bytes) -> Carrier:
+    own = tuple(_link(link, row["name"], secret_key) for link in links if link["carrier_id"] == row["carrier_id"])
+    return Carrier(row["carrier_id"], row["name"], row["active"], json.loads(row["dialect"]), own)
+
+
+def _link(row: Mapping[str, Any], carrier: str, secret_key: bytes) -> Link:
+    fields = dict(row)
+    del fields["active"]
+    fields["password"] = unseal(secret_key, fields["password"], password_place(carrier, fields["name"])).decode()
+    fields["timers"] = json.loads(fields["timers"])
+    return Link(**fields)
+
+
+def _route(row: Mapping[str, Any]) -> Route:
+    fields = dict(row)
+    del fields["active"]
+    fields["countries"] = _set(fields["countries"])
+    return Route(**fields)
+
+
+def _set(values: list[Any] | None) -> frozenset[Any] | None:
+    return None if values is None else frozenset(values)
+
+
+def _destinations(senders: list[Mapping[str, Any]], plans: Mapping[PlanId, Plan]) -> dict[str, PlanId]:
+    """Who gets what is sent to an address: of several plans that may use it, an active one, and the first of those."""
+    found: dict[str, PlanId] = {}
+    approved = [row for row in senders if row["state"] == "approved"]
+    for row in sorted(approved, key=lambda row: not plans[row["plan_id"]].active):
+        found.setdefault(row["address"], row["plan_id"])
+    return found
+
+
+# --- changes: all inside the caller's transaction -----------------------------------------------------------------
+
+
+async def lock(conn: Connection) -> int:
+    """Makes other changes wait until the end of this transaction; the version as it is before ours."""
+    version: int = await conn.fetchval(_SQL.lock)
+    return version
+
+
+async def rows(conn: Connection, table: str) -> dict[int, dict[str, Any]]:
+    """All rows of a table of `COLUMNS` by their id, as stored: secrets sealed, JSON read."""
+    found = {}
+    for row in await conn.fetch(_SQL.statements[f"{table}s"]):
+        fields = dict(row)
+        row_id = fields.pop(f"{table}_id")
+        for name in _JSON & fields.keys():
+            fields[name] = json.loads(fields[name])
+        found[row_id] = fields
+    return found
+
+
+async def put(conn: Connection, table: str, row_id: int | None, fields: Mapping[str, Any]) -> int:
+    """Inserts a row (`row_id` None) or sets all its columns; returns its id. `fields` has all `COLUMNS` of `table`."""
+    values = [json.dumps(fields[name]) if name in _JSON else fields[name] for name in COLUMNS[table]]
+    if row_id is None:
+        return int(await conn.fetchval(_SQL.statements[f"insert_{table}"], *values))
+    return int(await conn.fetchval(_SQL.statements[f"update_{table}"], row_id, *values))
+
+
+async def insert_token(
+    conn: Connection,
+    *,
+    account_id: AccountId,
+    label: str,
+    hash: bytes,
+    scopes: frozenset[str],
+    plan_ids: frozenset[PlanId] | None,
+    networks: tuple[str, ...] | None,
+    expires_after_s: float | None,
+) -> Mapping[str, Any]:
+    """Stores a token's SHA-256 with what it may do; returns its `token_id` and `expires_at`."""
+    row = await conn.fetchrow(
+        _SQL.insert_token,
+        account_id,
+        label,
+        hash,
+        sorted(scopes),
+        None if plan_ids is None else sorted(plan_ids),
+        None if networks is None else list(networks),
+        expires_after_s,
+    )
+    return dict(row)
+
+
+async def revoke_token(conn: Connection, token_id: int) -> bool:
+    """Ends a token's life now; False if there is none with this id that lives."""
+    return await conn.fetchval(_SQL.revoke_token, token_id) is not None
+
+
+async def cursor_key(conn: Connection, secret_key: bytes) -> bytes:
+    """The key that signs list cursors, one per installation, made at the first call. Raises SealBroken."""
+    place = "cursor key"
+    sealed = await conn.fetchval(_SQL.cursor_key)
+    if sealed is None:
+        await conn.execute(_SQL.set_cursor_key, seal(secret_key, os.urandom(32), place))
+        sealed = await conn.fetchval(_SQL.cursor_key)
+    return unseal(secret_key, sealed, place)

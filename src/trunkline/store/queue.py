@@ -1,0 +1,226 @@
+"""The trip's tables from acceptance to the carrier's answer: msg, mt_queue, mt_later, inflight, doubt, ref, attempt."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from trunkline.domain.message import Submission
+from trunkline.domain.provisioning import CarrierId, PlanId
+from trunkline.store.db import Connection
+from trunkline.store.queries import Queries
+
+_SQL = Queries("mt")
+FIRST = UUID(int=0)
+
+
+class Lane(NamedTuple):
+    """One queue of a carrier."""
+
+    priority: int
+    plan_id: PlanId
+
+
+class Claimed(NamedTuple):
+    """A message taken from the queue; `missing` has bit n-1 set for each part n still to be submitted."""
+
+    plan_id: PlanId
+    priority: int
+    msg_id: UUID
+    missing: int
+    tries: int
+    resubmitted: bool
+    expires_at: dt.datetime
+    claimed_at: dt.datetime
+
+
+class Content(NamedTuple):
+    """What to submit of a claimed message; `status` is set where it is final already."""
+
+    sender: str | None
+    recipient: str | None
+    body: str | None
+    country: str | None
+    encoding: int
+    parts: int
+    status: int | None
+
+
+class AcceptedPart(NamedTuple):
+    """A part whose submit_sm was answered ESME_ROK."""
+
+    canonical_id: str
+    recipient: str
+    plan_id: PlanId
+    msg_id: UUID
+    part_no: int
+    parts: int
+    link_id: int
+    tries: int
+    resubmitted: bool
+    claimed_at: dt.datetime
+
+
+class AttemptedPart(NamedTuple):
+    """A part whose attempt ended otherwise."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    part_no: int
+    link_id: int | None
+    tries: int
+    claimed_at: dt.datetime
+    outcome: str
+    command_status: int | None
+    next_at: dt.datetime | None
+
+
+class Requeued(NamedTuple):
+    """Parts of a message that go back to a queue."""
+
+    carrier_id: CarrierId
+    plan_id: PlanId
+    priority: int
+    msg_id: UUID
+    missing: int
+    parts: int
+    tries: int
+    resubmitted: bool
+    expires_at: dt.datetime
+
+
+class DoubtfulPart(NamedTuple):
+    """A part written to the carrier whose answer is missing: 901 link lost, 902 no response."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    part_no: int
+    recipient: str
+    code: int
+
+
+def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
+    """Rows as columns, the form that unnest takes."""
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+async def accept(conn: Connection, lock: int, batch: Sequence[Submission], *, wake: bool) -> None:
+    """Stores a batch in one commit, under the advisory lock `lock`. Raises what asyncpg raises."""
+    await conn.fetch(
+        _SQL.accept,
+        lock,
+        [s.plan_id for s in batch],
+        [s.msg_id for s in batch],
+        [s.account_id for s in batch],
+        [s.sender for s in batch],
+        [s.recipient for s in batch],
+        [s.body for s in batch],
+        [s.callback_url for s in batch],
+        [s.client_reference for s in batch],
+        [s.country for s in batch],
+        [s.encoding for s in batch],
+        [s.parts for s in batch],
+        [s.carrier_id for s in batch],
+        [s.priority for s in batch],
+        [s.validity_s for s in batch],
+        [s.due_at for s in batch],
+        wake,
+    )
+
+
+async def batch_is_over(conn: Connection, lock: int) -> bool:
+    """Whether no transaction holds the batch's lock any more: it is committed or gone."""
+    return bool(await conn.fetchval(_SQL.try_batch_lock, lock))
+
+
+async def which_stored(conn: Connection, batch: Sequence[Submission]) -> set[UUID]:
+    rows = await conn.fetch(_SQL.which_stored, list({s.plan_id for s in batch}), [s.msg_id for s in batch])
+    return {row[0] for row in rows}
+
+
+async def wake(conn: Connection) -> None:
+    """Tells dispatchers that there is something in the queue."""
+    await conn.execute("NOTIFY mt")
+
+
+async def lanes(conn: Connection, carrier_id: CarrierId) -> list[Lane]:
+    """The carrier's lanes that hold something, highest priority first."""
+    return [Lane(row[0], row[1]) for row in await conn.fetch(_SQL.lanes, carrier_id)]
+
+
+async def claim(
+    conn: Connection,
+    carrier_id: CarrierId,
+    epoch: int,
+    lanes: Sequence[tuple[Lane, UUID, int]],
+    *,
+    free_parts: int,
+    whole_window: bool,
+) -> list[Claimed]:
+    """Takes messages of the lanes (lane, last msg_id already taken, at most so many), up to `free_parts` parts.
+
+    Nothing where the lease of `epoch` is over. `whole_window`: a message larger than the window may come, alone.
+    """
+    rows = await conn.fetch(
+        _SQL.claim,
+        carrier_id,
+        epoch,
+        [lane.priority for lane, _, _ in lanes],
+        [lane.plan_id for lane, _, _ in lanes],
+        [after for _, after, _ in lanes],
+        [take for _, _, take in lanes],
+        free_parts,
+        whole_window,
+    )
+    return [Claimed(*row) for row in rows]
+
+
+async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content | None]:
+    """What to submit of each, in order; None where the message is gone (retired meanwhile)."""
+    ids = [c.msg_id for c in claimed]
+    rows = await conn.fetch(_SQL.claimed, [c.plan_id for c in claimed], ids, min(ids), max(ids))
+    found: list[Content | None] = [None] * len(claimed)
+    for row in rows:
+        found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7])
+    return found
+
+
+async def parts_accepted(conn: Connection, carrier_id: CarrierId, rows: Sequence[AcceptedPart]) -> None:
+    """Facts: stored whoever reports them, and however late."""
+    await conn.fetch(_SQL.accepted, carrier_id, *columns(rows, 10))
+
+
+async def parts_attempted(
+    conn: Connection, carrier_id: CarrierId, rows: Sequence[AttemptedPart]
+) -> set[tuple[PlanId, UUID, int]]:
+    """Records attempts that were not accepted. Returns the parts whose intent (or doubt) was still standing: only
+    about those may the caller decide what comes next."""
+    found = await conn.fetch(_SQL.attempted, carrier_id, *columns(rows, 9))
+    return {(row[0], row[1], row[2]) for row in found}
+
+
+async def give_back(conn: Connection, rows: Sequence[Requeued]) -> None:
+    """Back to the queue, due now."""
+    await conn.fetch(_SQL.give_back, *columns(rows, 9))
+
+
+async def put_off(conn: Connection, rows: Sequence[tuple[Requeued, dt.datetime]]) -> None:
+    """Back to a queue, due at the given time."""
+    await conn.fetch(_SQL.put_off, *columns([(*row, due_at) for row, due_at in rows], 10))
+
+
+async def put_in_doubt(conn: Connection, carrier_id: CarrierId, rows: Sequence[DoubtfulPart]) -> None:
+    await conn.fetch(_SQL.put_in_doubt, carrier_id, *columns(rows, 5))
+
+
+async def move_due(conn: Connection) -> int:
+    """Moves what was put off and is due now to the queue. Returns how many messages."""
+    return int(await conn.fetchval(_SQL.move_due))
+
+
+async def database_now(conn: Connection) -> dt.datetime:
+    """The time that everything but leases goes by."""
+    now: dt.datetime = await conn.fetchval("SELECT trunkline_now()")
+    return now

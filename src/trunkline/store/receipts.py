@@ -1,0 +1,109 @@
+"""Receipts on their way to a message: candidates, parking, doubt, and what could not be read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from trunkline.domain.provisioning import CarrierId, PlanId
+from trunkline.store.db import Connection
+from trunkline.store.queries import Queries
+from trunkline.store.queue import columns
+
+_SQL = Queries("dlr")
+
+
+class Candidate(NamedTuple):
+    """An accepted part that has the id of a receipt."""
+
+    canonical_id: str
+    recipient: str
+    plan_id: PlanId
+    msg_id: UUID
+    part_no: int
+    parts: int
+    resubmitted: bool
+    sent_at: dt.datetime
+
+
+class ParkedReceipt(NamedTuple):
+    """A receipt whose message is not known yet."""
+
+    park_id: int
+    canonical_id: str
+    source: str
+    destination: str
+    received_at: dt.datetime
+    link_id: int
+    stat: str | None
+    err: str | None
+    status: int
+    error_code: int
+
+
+class UnparkedReceipt(NamedTuple):
+    """The same before it is stored."""
+
+    canonical_id: str
+    source: str
+    destination: str
+    link_id: int
+    stat: str | None
+    err: str | None
+    status: int
+    error_code: int
+
+
+class UnreadReceipt(NamedTuple):
+    """A receipt that says too little; kept with its PDU."""
+
+    link_id: int
+    canonical_id: str | None
+    recipient: str | None
+    stat: str | None
+    err: str | None
+    status: int
+    error_code: int
+    raw: bytes
+
+
+async def candidates(
+    conn: Connection, carrier_id: CarrierId, ids: Sequence[str], since: dt.datetime
+) -> list[Candidate]:
+    """Parts accepted since `since` under one of the canonical ids."""
+    return [Candidate(*row) for row in await conn.fetch(_SQL.candidates, carrier_id, ids, since)]
+
+
+async def park(conn: Connection, carrier_id: CarrierId, rows: Sequence[UnparkedReceipt]) -> list[int]:
+    """Stores receipts without a message. Returns their park_ids in order."""
+    return [row[0] for row in await conn.fetch(_SQL.park, carrier_id, *columns(rows, 8))]
+
+
+async def parked(conn: Connection, carrier_id: CarrierId, ids: Sequence[str]) -> list[ParkedReceipt]:
+    return [ParkedReceipt(*row) for row in await conn.fetch(_SQL.parked, carrier_id, ids)]
+
+
+async def orphans(conn: Connection) -> list[tuple[CarrierId, str]]:
+    """(carrier, canonical id) of parked receipts whose part is known: a crash came between a commit and the look."""
+    return [(row[0], row[1]) for row in await conn.fetch(_SQL.orphans)]
+
+
+async def resolve_doubts(conn: Connection) -> list[tuple[CarrierId, str]]:
+    """Parked receipts that can only be about one part in doubt make it accepted. Returns (carrier, canonical id)."""
+    return [(row[0], row[1]) for row in await conn.fetch(_SQL.resolve_doubts)]
+
+
+async def not_understood(conn: Connection, carrier_id: CarrierId, rows: Sequence[UnreadReceipt]) -> None:
+    await conn.fetch(_SQL.not_understood, carrier_id, *columns(rows, 8))
+
+
+async def quarantine(conn: Connection, carrier_id: CarrierId, rows: Sequence[tuple[int, str, bytes]]) -> None:
+    """(link_id, reason, octets) of what could not be decoded."""
+    await conn.fetch(_SQL.quarantine, carrier_id, *columns(rows, 3))
+
+
+async def retire_parked(conn: Connection, after_h: int) -> None:
+    """Receipts that waited in vain for so many hours are kept as unmatched."""
+    await conn.execute(_SQL.retire_parked, after_h)

@@ -1,0 +1,129 @@
+"""The statements that make messages final, with the receipts that cause it, the webhook rows that tell it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from trunkline.domain.provisioning import CarrierId, PlanId
+from trunkline.domain.status import FINAL, LATE_DAYS, MOVES, Status
+from trunkline.store.db import Connection
+from trunkline.store.queries import Queries
+from trunkline.store.queue import columns
+
+
+def _guard() -> str:
+    """Which final status may be replaced by which, from the table of moves."""
+    pairs = sorted((int(old), int(new)) for old in FINAL for new in MOVES[old])
+    return "(m.status, t.status) IN (" + ", ".join(f"({old}, {new})" for old, new in pairs) + ")"
+
+
+_SQL = Queries(
+    "settle",
+    {"guard": _guard(), "late window": f"interval '{LATE_DAYS} days'", "UNKNOWN": str(int(Status.UNKNOWN))},
+)
+
+
+class Move(NamedTuple):
+    """A message is to become final."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    status: int
+    error_code: int
+    sent_at: dt.datetime | None  # first acceptance by the carrier, where there was one
+    resubmitted: bool
+
+
+class MatchedReceipt(NamedTuple):
+    """A receipt and the part that it is about."""
+
+    link_id: int
+    canonical_id: str
+    recipient: str
+    plan_id: PlanId
+    msg_id: UUID
+    part_no: int
+    stat: str | None
+    err: str | None
+    status: int
+    error_code: int
+    received_at: dt.datetime | None  # None: now
+
+
+class PartOutcome(NamedTuple):
+    """How one part of a message with several parts ended."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    part_no: int
+    status: int
+    error_code: int
+
+
+class PartStates(NamedTuple):
+    """Everything that decides about a message with several parts, in one snapshot."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    parts: int
+    status: int | None
+    accepted: list[int]
+    sent_at: dt.datetime | None
+    outcomes: list[tuple[int, int, int, bool]]  # (part_no, status, error_code, at_submit) in the order they came
+
+
+def _bounds(moves: Sequence[Move]) -> tuple[UUID, UUID]:
+    ids = [move.msg_id for move in moves] or [UUID(int=0)]
+    return min(ids), max(ids)
+
+
+async def apply(conn: Connection, moves: Sequence[Move], *, wake: bool) -> set[tuple[PlanId, UUID]]:
+    """Applies moves (at most one a message) under the guard. Returns the messages that moved."""
+    low, high = _bounds(moves)
+    rows = await conn.fetch(_SQL.apply, *columns(moves, 6), low, high, wake)
+    return {(row[0], row[1]) for row in rows}
+
+
+async def apply_receipts(
+    conn: Connection,
+    carrier_id: CarrierId,
+    moves: Sequence[Move],
+    receipts: Sequence[MatchedReceipt],
+    outcomes: Sequence[PartOutcome],
+    unparked: Sequence[int],
+    *,
+    wake: bool,
+) -> set[tuple[PlanId, UUID]]:
+    """Stores receipts and applies the moves they cause, in one commit. Returns the messages that moved."""
+    low, high = _bounds(moves)
+    rows = await conn.fetch(
+        _SQL.apply_receipts,
+        *columns(moves, 6),
+        low,
+        high,
+        wake,
+        carrier_id,
+        *columns(receipts, 11),
+        *columns(outcomes, 5),
+        unparked,
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+async def parts_refused(conn: Connection, outcomes: Sequence[PartOutcome]) -> None:
+    """Parts of messages with several parts that were refused at submit, or given up."""
+    await conn.fetch(_SQL.parts_refused, *columns(outcomes, 5))
+
+
+async def part_states(conn: Connection, messages: Sequence[tuple[PlanId, UUID]]) -> list[PartStates]:
+    """Reads in a snapshot of its own: call it after the commit of what may have completed the messages."""
+    ids = [msg_id for _, msg_id in messages]
+    # A part is submitted after its message's acceptance, so older partitions of ref hold nothing of it.
+    since = dt.datetime.fromtimestamp((min(ids).int >> 80) / 1000, dt.UTC) - dt.timedelta(minutes=1)
+    rows = await conn.fetch(_SQL.part_states, [plan for plan, _ in messages], ids, since, min(ids), max(ids))
+    return [
+        PartStates(r[0], r[1], r[2], r[3], r[4] or [], r[5], [tuple(outcome) for outcome in r[6] or ()]) for r in rows
+    ]

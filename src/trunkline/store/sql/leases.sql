@@ -1,0 +1,50 @@
+-- name: register
+INSERT INTO dispatcher (node, pid, lease_until) VALUES ($1, $2, now() + $3::int * interval '1 second') RETURNING epoch
+
+-- name: renew
+-- A lease that was over once is never taken up again: its holder starts anew with another epoch.
+UPDATE dispatcher SET lease_until = now() + $2::int * interval '1 second'
+WHERE epoch = $1 AND lease_until > now() RETURNING epoch
+
+-- name: resign
+DELETE FROM dispatcher WHERE epoch = $1
+
+-- name: end_dead
+-- The row of a process that is known to be dead (its parent waited for it).
+DELETE FROM dispatcher WHERE node = $1 AND pid = $2
+
+-- name: retire
+-- Leases that are over. Not before the database has been up for a whole lease: while it was down nobody could renew.
+-- The caller has been connected for a whole lease as well.
+DELETE FROM dispatcher
+WHERE lease_until < now() AND pg_postmaster_start_time() < now() - $1::int * interval '1 second'
+RETURNING epoch, node, pid
+
+-- name: take
+-- Carriers without a living dispatcher.
+INSERT INTO carrier_lease (carrier_id, epoch)
+SELECT c.carrier_id, $1 FROM carrier c
+WHERE c.active AND NOT EXISTS (
+    SELECT FROM carrier_lease l JOIN dispatcher d ON d.epoch = l.epoch WHERE l.carrier_id = c.carrier_id)
+ON CONFLICT (carrier_id) DO UPDATE SET epoch = EXCLUDED.epoch
+    WHERE NOT EXISTS (SELECT FROM dispatcher d WHERE d.epoch = carrier_lease.epoch)
+
+-- name: held
+SELECT carrier_id FROM carrier_lease WHERE epoch = $1
+
+-- name: seen_up
+UPDATE carrier_lease SET up_at = trunkline_now() WHERE epoch = $1 AND carrier_id = ANY($2::int[])
+
+-- name: rescue
+-- What dead dispatchers had claimed is in doubt: whether it was written nobody can tell.
+WITH gone AS (
+    DELETE FROM inflight f WHERE NOT EXISTS (SELECT FROM dispatcher d WHERE d.epoch = f.epoch)
+    RETURNING *
+)
+INSERT INTO doubt (plan_id, msg_id, part_no, carrier_id, recipient, code, claimed_at, resolve_at, tries, resubmitted)
+SELECT g.plan_id, g.msg_id, g.part_no, g.carrier_id, coalesce(m.recipient, ''), 901, g.claimed_at,
+       trunkline_now() + p.resolve_after_s * interval '1 second', g.tries, g.resubmitted
+FROM gone g
+JOIN plan p ON p.plan_id = g.plan_id
+JOIN msg m ON m.plan_id = g.plan_id AND m.msg_id = g.msg_id
+ON CONFLICT DO NOTHING

@@ -1,0 +1,177 @@
+-- name: accept
+-- One batch of submissions in one commit: messages and their queue rows. Whoever must find out later whether this
+-- batch was committed takes the same lock ($1): once it is free, what is not there was never stored.
+WITH batch AS (
+    SELECT s.*, t.at + s.validity_s * interval '1 second' AS expires_at, s.due_at > t.now AS waits
+    FROM unnest($2::int[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+                $11::smallint[], $12::smallint[], $13::int[], $14::smallint[], $15::int[], $16::timestamptz[])
+         AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
+              encoding, parts, carrier_id, priority, validity_s, due_at),
+         (SELECT trunkline_now() AS now, pg_advisory_xact_lock($1)) AS n,
+         LATERAL (SELECT n.now, greatest(n.now, s.due_at) AS at) AS t
+), stored AS (
+    INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
+                     encoding, parts, expires_at)
+    SELECT plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
+           encoding, parts, expires_at
+    FROM batch
+), queued AS (
+    INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, expires_at)
+    SELECT carrier_id, plan_id, priority, msg_id, (1::bigint << parts) - 1, parts, expires_at
+    FROM batch WHERE waits IS NOT TRUE
+), later AS (
+    INSERT INTO mt_later (plan_id, msg_id, due_at, carrier_id, priority, missing, parts, expires_at)
+    SELECT plan_id, msg_id, due_at, carrier_id, priority, (1::bigint << parts) - 1, parts, expires_at
+    FROM batch WHERE waits
+)
+SELECT pg_notify('mt', '') WHERE $17::boolean
+
+-- name: try_batch_lock
+SELECT pg_try_advisory_lock($1) AND pg_advisory_unlock($1)
+
+-- name: which_stored
+SELECT msg_id FROM msg
+WHERE plan_id = ANY($1::int[]) AND msg_id = ANY($2::uuid[])
+
+-- name: lanes
+-- Non-empty lanes (carrier, priority, plan) of a carrier by a loose index scan: one probe a lane, whatever its depth.
+WITH RECURSIVE lane AS (
+    (SELECT priority, plan_id FROM mt_queue WHERE carrier_id = $1 ORDER BY priority DESC, plan_id DESC LIMIT 1)
+    UNION ALL
+    SELECT next.priority, next.plan_id
+    FROM lane CROSS JOIN LATERAL (
+        SELECT q.priority, q.plan_id FROM mt_queue q
+        WHERE q.carrier_id = $1 AND (q.priority, q.plan_id) < (lane.priority, lane.plan_id)
+        ORDER BY q.priority DESC, q.plan_id DESC LIMIT 1) AS next
+)
+SELECT priority, plan_id FROM lane LIMIT 5000
+
+-- name: claim
+-- The intent, committed before a byte goes to the carrier: rows leave the queue and stand in inflight, under the
+-- lease of this dispatcher ($2). $3..$6: lanes with the last msg_id already taken from each (an in-memory floor: the
+-- index entries of taken rows below it are not walked again while an old snapshot keeps them) and how many to look at.
+-- $7: free window in parts; $8: the whole window is free, so that a message larger than it may be taken alone.
+WITH lane AS (
+    SELECT l.* FROM unnest($3::smallint[], $4::int[], $5::uuid[], $6::int[]) WITH ORDINALITY
+         AS l(priority, plan_id, after, take, turn)
+    WHERE EXISTS (SELECT FROM carrier_lease c JOIN dispatcher d ON d.epoch = c.epoch
+                  WHERE c.carrier_id = $1 AND d.epoch = $2 AND d.lease_until > now())
+), gone AS (
+    DELETE FROM mt_queue WHERE ctid = ANY (ARRAY(
+        SELECT tid FROM (
+            SELECT q.tid, q.parts, sum(q.parts) OVER (ORDER BY lane.turn, q.msg_id) AS upto
+            FROM lane CROSS JOIN LATERAL (
+                SELECT ctid AS tid, msg_id, parts FROM mt_queue
+                WHERE carrier_id = $1 AND priority = lane.priority AND plan_id = lane.plan_id AND msg_id > lane.after
+                ORDER BY msg_id LIMIT lane.take FOR UPDATE SKIP LOCKED) AS q) AS w
+        WHERE upto <= $7::int OR ($8::boolean AND upto = parts)))
+    RETURNING plan_id, priority, msg_id, missing, tries, resubmitted, expires_at
+), noted AS (
+    INSERT INTO inflight (plan_id, msg_id, part_no, carrier_id, epoch, claimed_at, tries, resubmitted)
+    SELECT plan_id, msg_id, 1, $1, $2, (SELECT trunkline_now()), tries, resubmitted FROM gone WHERE missing = 1
+    UNION ALL
+    SELECT plan_id, msg_id, part, $1, $2, (SELECT trunkline_now()), tries, resubmitted
+    FROM gone CROSS JOIN generate_series(1, 63) AS part WHERE missing <> 1 AND (missing >> (part - 1)) & 1 = 1
+)
+SELECT plan_id, priority, msg_id, missing, tries, resubmitted, expires_at, (SELECT trunkline_now()) AS claimed_at FROM gone
+
+-- name: claimed
+-- What to submit of claimed messages. $3, $4: smallest and largest msg_id, so that only their partitions are opened.
+SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status
+FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
+CROSS JOIN LATERAL (
+    SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $3 AND $4 OFFSET 0) AS m
+
+-- name: accepted
+-- Parts that the carrier accepted: facts, stored whoever reports them. inflight and doubt are cleared in passing.
+WITH o AS (
+    SELECT * FROM unnest($2::text[], $3::text[], $4::int[], $5::uuid[], $6::smallint[], $7::smallint[], $8::int[],
+                         $9::smallint[], $10::boolean[], $11::timestamptz[])
+         AS o(canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at)
+), landed AS (
+    DELETE FROM inflight f USING o WHERE f.plan_id = o.plan_id AND f.msg_id = o.msg_id AND f.part_no = o.part_no
+), cleared AS (
+    DELETE FROM doubt d USING o WHERE d.plan_id = o.plan_id AND d.msg_id = o.msg_id AND d.part_no = o.part_no
+)
+INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
+                 claimed_at, sent_at)
+SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
+       (SELECT trunkline_now())
+FROM o
+
+-- name: attempted
+-- Attempts that were not accepted: the record, and the end of the intent.
+WITH o AS (
+    SELECT * FROM unnest($2::int[], $3::uuid[], $4::smallint[], $5::int[], $6::smallint[], $7::timestamptz[],
+                         $8::text[], $9::bigint[], $10::timestamptz[])
+         AS o(plan_id, msg_id, part_no, link_id, tries, claimed_at, outcome, command_status, next_at)
+), landed AS (
+    DELETE FROM inflight f USING o WHERE f.plan_id = o.plan_id AND f.msg_id = o.msg_id AND f.part_no = o.part_no
+    RETURNING f.plan_id, f.msg_id, f.part_no
+), cleared AS (
+    DELETE FROM doubt d USING o WHERE d.plan_id = o.plan_id AND d.msg_id = o.msg_id AND d.part_no = o.part_no
+    RETURNING d.plan_id, d.msg_id, d.part_no
+), noted AS (
+    INSERT INTO attempt (plan_id, msg_id, part_no, carrier_id, link_id, tries, claimed_at, ended_at, outcome,
+                         command_status, next_at)
+    SELECT plan_id, msg_id, part_no, $1, link_id, tries, claimed_at, (SELECT trunkline_now()), outcome, command_status,
+           next_at
+    FROM o
+)
+SELECT plan_id, msg_id, part_no FROM landed UNION ALL SELECT plan_id, msg_id, part_no FROM cleared
+
+-- name: give_back
+-- Parts that may be tried again now. Parts of one message meet in one row.
+INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, tries, resubmitted, expires_at)
+SELECT * FROM unnest($1::int[], $2::int[], $3::smallint[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[],
+                     $8::boolean[], $9::timestamptz[])
+ON CONFLICT (carrier_id, priority, plan_id, msg_id) DO UPDATE
+    SET missing = mt_queue.missing | EXCLUDED.missing,
+        parts = length(replace((mt_queue.missing | EXCLUDED.missing)::bit(64)::text, '0', '')),
+        tries = greatest(mt_queue.tries, EXCLUDED.tries),
+        resubmitted = mt_queue.resubmitted OR EXCLUDED.resubmitted
+
+-- name: put_off
+-- Parts that may be tried again at a later time. Parts of one message meet in one row, at the later of their times.
+INSERT INTO mt_later (carrier_id, plan_id, priority, msg_id, missing, parts, tries, resubmitted, expires_at, due_at)
+SELECT * FROM unnest($1::int[], $2::int[], $3::smallint[], $4::uuid[], $5::bigint[], $6::smallint[], $7::smallint[],
+                     $8::boolean[], $9::timestamptz[], $10::timestamptz[])
+ON CONFLICT (plan_id, msg_id) DO UPDATE
+    SET missing = mt_later.missing | EXCLUDED.missing,
+        parts = length(replace((mt_later.missing | EXCLUDED.missing)::bit(64)::text, '0', '')),
+        tries = greatest(mt_later.tries, EXCLUDED.tries),
+        resubmitted = mt_later.resubmitted OR EXCLUDED.resubmitted,
+        due_at = greatest(mt_later.due_at, EXCLUDED.due_at)
+
+-- name: put_in_doubt
+-- Written to the carrier, outcome unknown. The plan says how long a receipt or a late response is waited for.
+WITH o AS (
+    SELECT * FROM unnest($2::int[], $3::uuid[], $4::smallint[], $5::text[], $6::smallint[])
+         AS o(plan_id, msg_id, part_no, recipient, code)
+), landed AS (
+    DELETE FROM inflight f USING o WHERE f.plan_id = o.plan_id AND f.msg_id = o.msg_id AND f.part_no = o.part_no
+    RETURNING f.plan_id, f.msg_id, f.part_no, f.claimed_at, f.tries, f.resubmitted, o.recipient, o.code
+)
+INSERT INTO doubt (plan_id, msg_id, part_no, carrier_id, recipient, code, claimed_at, resolve_at, tries, resubmitted)
+SELECT l.plan_id, l.msg_id, l.part_no, $1, l.recipient, l.code, l.claimed_at,
+       (SELECT trunkline_now()) + p.resolve_after_s * interval '1 second', l.tries, l.resubmitted
+FROM landed l JOIN plan p ON p.plan_id = l.plan_id
+ON CONFLICT DO NOTHING
+
+-- name: move_due
+-- What was put off and is due now goes to the queue. Returns the lanes that got something.
+WITH gone AS (
+    DELETE FROM mt_later WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM mt_later WHERE due_at <= (SELECT trunkline_now()) ORDER BY due_at LIMIT 1000
+        FOR UPDATE SKIP LOCKED))
+    RETURNING *
+), back AS (
+    INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, tries, resubmitted, expires_at)
+    SELECT carrier_id, plan_id, priority, msg_id, missing, parts, tries, resubmitted, expires_at FROM gone
+    ON CONFLICT (carrier_id, priority, plan_id, msg_id) DO UPDATE
+        SET missing = mt_queue.missing | EXCLUDED.missing,
+            parts = length(replace((mt_queue.missing | EXCLUDED.missing)::bit(64)::text, '0', ''))
+), woken AS (
+    SELECT pg_notify('mt', 'again') FROM gone LIMIT 1
+)
+SELECT (SELECT count(*) FROM gone) AS moved, (SELECT count(*) FROM woken) AS woken

@@ -1,0 +1,81 @@
+-- name: settle
+-- The one place where a message becomes final (or an UNKNOWN is corrected): under the guard that follows from the
+-- status table, together with the row that will tell the customer. $7, $8: smallest and largest msg_id.
+move AS (
+    SELECT * FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::timestamptz[], $6::boolean[])
+         AS t(plan_id, msg_id, status, error_code, sent_at, resubmitted)
+), settled AS (
+    UPDATE msg m
+    SET status = t.status, error_code = t.error_code, final_at = (SELECT trunkline_now()),
+        sent_at = coalesce(m.sent_at, t.sent_at), late = m.status IS NOT NULL,
+        resubmitted = m.resubmitted OR t.resubmitted
+    FROM move t
+    WHERE m.plan_id = t.plan_id AND m.msg_id = t.msg_id AND m.msg_id BETWEEN $7 AND $8
+      AND (m.status IS NULL OR (/* guard */ AND m.final_at > (SELECT trunkline_now()) - /* late window */))
+    RETURNING m.plan_id, m.msg_id, m.account_id, m.callback_url, m.status, m.late
+), overtaken AS (
+    DELETE FROM hook_queue h USING settled s
+    WHERE s.late AND h.plan_id = s.plan_id AND h.msg_id = s.msg_id AND h.n < 3
+), told AS (
+    INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url, queued_at)
+    SELECT s.plan_id, lower(substring(u.url FROM '^[a-zA-Z]+://[^/?#]*')), (SELECT trunkline_now()), s.msg_id,
+           CASE WHEN s.late THEN 3 ELSE 2 END, s.callback_url IS NULL, u.url, (SELECT trunkline_now())
+    FROM settled s
+    JOIN plan p ON p.plan_id = s.plan_id
+    JOIN account a ON a.account_id = s.account_id
+    CROSS JOIN LATERAL (SELECT coalesce(s.callback_url, p.dlr_url, a.dlr_url) AS url) AS u
+    WHERE u.url IS NOT NULL AND (s.status <> /* UNKNOWN */ OR p.unknown_events)
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+), woken AS (
+    SELECT pg_notify('hooks', '') WHERE $9::boolean AND EXISTS (SELECT FROM told)
+)
+
+-- name: apply
+WITH
+-- include: settle
+SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
+
+-- name: apply_receipts
+-- Receipts with the moves they cause. $10 carrier, then the receipts; part outcomes of messages with several parts;
+-- parked rows that found their message.
+WITH
+-- include: settle
+, r AS (
+    SELECT * FROM unnest($11::int[], $12::text[], $13::text[], $14::int[], $15::uuid[], $16::smallint[], $17::text[],
+                         $18::text[], $19::smallint[], $20::smallint[], $21::timestamptz[])
+         AS r(link_id, canonical_id, recipient, plan_id, msg_id, part_no, stat, err, status, error_code, received_at)
+), kept AS (
+    INSERT INTO receipt (carrier_id, link_id, received_at, canonical_id, recipient, plan_id, msg_id, part_no, stat, err,
+                         status, error_code)
+    SELECT $10, link_id, coalesce(received_at, (SELECT trunkline_now())), canonical_id, recipient, plan_id, msg_id,
+           part_no, stat, err, status, error_code
+    FROM r
+), counted AS (
+    INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
+    SELECT *, false, (SELECT trunkline_now())
+    FROM unnest($22::int[], $23::uuid[], $24::smallint[], $25::smallint[], $26::smallint[])
+    ON CONFLICT (plan_id, msg_id, part_no) DO UPDATE SET status = EXCLUDED.status, error_code = EXCLUDED.error_code
+        WHERE part_outcome.status = /* UNKNOWN */
+), unparked AS (
+    DELETE FROM parked WHERE park_id = ANY($27::bigint[])
+)
+SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
+
+-- name: parts_refused
+INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
+SELECT *, true, trunkline_now() FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::smallint[])
+ON CONFLICT DO NOTHING
+
+-- name: part_states
+-- Everything that decides about messages with several parts, read in a snapshot of its own after the commit.
+SELECT m.plan_id, m.msg_id, m.parts, m.status,
+       (SELECT array_agg(DISTINCT r.part_no) FROM ref r
+        WHERE r.plan_id = m.plan_id AND r.msg_id = m.msg_id AND r.sent_at >= $3) AS accepted,
+       (SELECT min(r.sent_at) FROM ref r
+        WHERE r.plan_id = m.plan_id AND r.msg_id = m.msg_id AND r.sent_at >= $3) AS sent_at,
+       (SELECT array_agg(ROW(o.part_no, o.status, o.error_code, o.at_submit) ORDER BY o.at, o.part_no)
+        FROM part_outcome o WHERE o.plan_id = m.plan_id AND o.msg_id = m.msg_id) AS outcomes
+FROM unnest($1::int[], $2::uuid[]) AS c(plan_id, msg_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $4 AND $5 OFFSET 0) AS m

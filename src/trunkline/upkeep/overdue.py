@@ -1,0 +1,97 @@
+"""Messages past their time: queued beyond their validity, submitted and never receipted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+from trunkline.domain.parts import Outcome, overdue
+from trunkline.domain.status import Status
+from trunkline.runtime import log
+from trunkline.settle import apply as settle
+from trunkline.store import overdue as store
+from trunkline.store import queue, settling
+from trunkline.store.db import Connection
+from trunkline.store.overdue import Expired
+from trunkline.store.settling import Move, PartOutcome
+
+_log = log.get_logger()
+
+_THROTTLED, _QUEUE_FULL = 0x58, 0x14
+# A carrier's own EXPIRED comes first: the wait for a receipt ends so long after the validity.
+RECEIPT_GRACE_S = 12 * 3600
+_OLDEST_DAYS = 40
+
+
+async def queued(conn: Connection) -> int:
+    """Messages whose validity ended in the queue become FAILED. Returns how many."""
+    async with conn.transaction():
+        if not await store.try_task(conn, "queued"):
+            return 0
+        expired = await store.take_expired(conn)
+        whole = [e for e in expired if e.parts == 1]
+        partly = [e for e in expired if e.parts > 1]
+        await settle.apply(
+            conn, [Move(e.plan_id, e.msg_id, Status.FAILED, _code(e), None, e.resubmitted) for e in whole]
+        )
+        outcomes = [
+            PartOutcome(e.plan_id, e.msg_id, part_no, Status.FAILED, _code(e))
+            for e in partly
+            for part_no in range(1, e.parts + 1)
+            if e.missing >> (part_no - 1) & 1
+        ]
+        if outcomes:
+            await settle.store_parts(conn, outcomes)
+    if outcomes:
+        await settle.settle_parts(conn, {(o.plan_id, o.msg_id) for o in outcomes})
+    if expired:
+        _log.info("message.expired", count=len(expired))
+    return len(expired)
+
+
+def _code(expired: Expired) -> int:
+    """Why it did not go out in time: the carrier throttled, its queue was full, it had no link, or the turn did not
+    come."""
+    if expired.last_status == _THROTTLED:
+        return 459
+    if expired.last_status == _QUEUE_FULL:
+        return 458
+    return 702 if expired.was_up else 461
+
+
+class WithoutReceipt:
+    """Finds submitted messages that no receipt came for. Days without an open message are not looked at again."""
+
+    def __init__(self) -> None:
+        self._closed: set[dt.date] = set()
+
+    async def run(self, conn: Connection) -> int:
+        """One pass over the days that may hold such messages. Returns how many became UNKNOWN."""
+        now = await queue.database_now(conn)
+        count = 0
+        for age in range(_OLDEST_DAYS + 1):
+            day = (now - dt.timedelta(days=age)).astimezone(dt.UTC).date()
+            if day not in self._closed:
+                count += await self._day(conn, day)
+        return count
+
+    async def _day(self, conn: Connection, day: dt.date) -> int:
+        first, last = _floor(day), _floor(day + dt.timedelta(days=1))
+        async with conn.transaction():
+            if not await store.try_task(conn, "receipts"):
+                return 0
+            found = await store.without_receipt(conn, first, last, RECEIPT_GRACE_S)
+            moves = []
+            if found:
+                for state in await settling.part_states(conn, [(plan_id, msg_id) for plan_id, msg_id, _ in found]):
+                    code = overdue(state.parts, [Outcome(*o) for o in state.outcomes])
+                    moves.append(Move(state.plan_id, state.msg_id, Status.UNKNOWN, code, state.sent_at, False))
+                await settle.apply(conn, moves)
+        if moves:
+            _log.info("message.without_receipt", count=len(moves))
+        return len(moves)
+
+
+def _floor(day: dt.date) -> UUID:
+    midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+    return UUID(int=int(midnight.timestamp() * 1000) << 80)

@@ -1,0 +1,97 @@
+"""Leases that ran out, the doubts that dead dispatchers and broken links leave, and receipts that nobody looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+from trunkline.domain.provisioning import CarrierId, PlanId
+from trunkline.domain.status import Status
+from trunkline.runtime import log
+from trunkline.settle import apply as settle
+from trunkline.store import leases, overdue, queue, receipts
+from trunkline.store.db import Connection
+from trunkline.store.overdue import DueDoubt
+from trunkline.store.queue import Requeued
+from trunkline.store.settling import Move, PartOutcome
+
+_log = log.get_logger()
+
+Look = Callable[[Connection, CarrierId, Sequence[str]], Awaitable[None]]
+
+
+async def ended_leases(conn: Connection, lease_s: int, *, retire: bool) -> int:
+    """Ends leases that ran out (if this process has been connected for a whole lease: `retire`), and puts what their
+    holders had claimed in doubt. Returns how many parts."""
+    async with conn.transaction():
+        if not await overdue.try_task(conn, "leases"):
+            return 0
+        if retire:
+            for ended in await leases.retire(conn, lease_s):
+                _log.warning("lease.ended", epoch=ended.epoch, node=ended.node, pid=ended.pid)
+        count = await leases.rescue(conn)
+    if count:
+        _log.warning("lease.in_doubt", parts=count)
+    return count
+
+
+async def look_again(conn: Connection, look: Look) -> None:
+    """Receipts that are parked although their part is known, or can only be about one part in doubt."""
+    async with conn.transaction():
+        if not await overdue.try_task(conn, "look"):
+            return
+        found = await receipts.orphans(conn) + await receipts.resolve_doubts(conn)
+    by_carrier: dict[CarrierId, list[str]] = {}
+    for carrier_id, canonical_id in found:
+        by_carrier.setdefault(carrier_id, []).append(canonical_id)
+    for carrier_id, ids in by_carrier.items():
+        await look(conn, carrier_id, ids)
+    open_parts = await overdue.open_parts(conn)
+    if open_parts:
+        await settle.settle_parts(conn, open_parts)
+
+
+async def ended_doubts(conn: Connection) -> int:
+    """Doubts whose time is over: resent once where the plan says at least once, else UNKNOWN. Returns how many."""
+    async with conn.transaction():
+        due = await overdue.take_due_doubts(conn)
+        if not due:
+            return 0
+        again, moves, outcomes = [], [], []
+        for doubt in due:
+            if doubt.accepted or doubt.final:
+                continue  # told meanwhile, by a late response or a receipt
+            if doubt.at_least_once and not doubt.resubmitted and doubt.valid:
+                again.append(_resend(doubt))
+            elif doubt.parts == 1:
+                moves.append(Move(doubt.plan_id, doubt.msg_id, Status.UNKNOWN, doubt.code, None, doubt.resubmitted))
+            else:
+                outcomes.append(PartOutcome(doubt.plan_id, doubt.msg_id, doubt.part_no, Status.UNKNOWN, doubt.code))
+        if again:
+            await queue.give_back(conn, _merged(again))
+            await conn.execute("SELECT pg_notify('mt', 'again')")
+        await settle.apply(conn, moves)
+        if outcomes:
+            await settle.store_parts(conn, outcomes)
+    if outcomes:
+        await settle.settle_parts(conn, {(o.plan_id, o.msg_id) for o in outcomes})
+    _log.info("doubt.ended", resent=len(again), unknown=len(moves) + len(outcomes))
+    return len(due)
+
+
+def _resend(doubt: DueDoubt) -> Requeued:
+    return Requeued(
+        doubt.carrier_id, doubt.plan_id, doubt.priority, doubt.msg_id, 1 << (doubt.part_no - 1), 1, doubt.tries, True,
+        doubt.expires_at,
+    )  # fmt: skip
+
+
+def _merged(rows: Sequence[Requeued]) -> list[Requeued]:
+    """Parts of one message meet in one row."""
+    merged: dict[tuple[PlanId, UUID, CarrierId], Requeued] = {}
+    for row in rows:
+        key = (row.plan_id, row.msg_id, row.carrier_id)
+        known = merged.get(key)
+        missing = row.missing | (known.missing if known else 0)
+        merged[key] = row._replace(missing=missing, parts=missing.bit_count())
+    return list(merged.values())

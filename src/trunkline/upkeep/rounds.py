@@ -1,0 +1,98 @@
+"""The rounds: which task runs how often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from trunkline.runtime import clock, log
+from trunkline.store import partitions, queue, receipts
+from trunkline.store.db import Connection, DatabaseError, Standing
+from trunkline.upkeep import overdue, rescue
+
+_log = log.get_logger()
+_PARKED_H = 72
+_AHEAD_ALARM_DAYS = 3
+
+
+class Task(NamedTuple):
+    """One thing to do every so many seconds; told whether there is more to do at once."""
+
+    name: str
+    every_s: float
+    run: Callable[[Connection], Awaitable[bool]]
+
+
+class Rounds:
+    """Runs the tasks of upkeep, each in its own time, on connections of their own."""
+
+    def __init__(self, dsn: str, *, lease_s: int, look: rescue.Look) -> None:
+        """`look` takes up parked receipts of ids that are known now."""
+        self._dsn = dsn
+        self._lease_s = lease_s
+        self._look = look
+        self._without_receipt = overdue.WithoutReceipt()
+        self._standing: dict[str, Standing] = {}
+
+    def tasks(self) -> list[Task]:
+        return [
+            Task("due", 0.25, self._due),
+            Task("leases", 1.0, self._leases),
+            Task("doubts", 0.5, self._doubts),
+            Task("look", 2.0, self._look_again),
+            Task("queued", 1.0, self._queued),
+            Task("receipts", 300.0, self._receipts),
+            Task("partitions", 600.0, self._partitions),
+        ]
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for task in self.tasks():
+                group.create_task(self._repeat(task), name=f"upkeep {task.name}")
+
+    async def _repeat(self, task: Task) -> None:
+        standing = self._standing[task.name] = Standing(self._dsn, name=f"upkeep {task.name}", hot=False)
+        while True:
+            more = False
+            try:
+                more = await task.run(await standing.get())
+            except DatabaseError as error:
+                _log.warning("upkeep.waits", task=task.name, error=log.explained(error))
+                standing.abandon()
+                await clock.sleep(0.5)
+            if not more:
+                await clock.sleep(task.every_s)
+
+    async def _due(self, conn: Connection) -> bool:
+        return await queue.move_due(conn) > 0
+
+    async def _leases(self, conn: Connection) -> bool:
+        connected_at = self._standing["leases"].connected_at
+        retire = connected_at is not None and clock.boot_s() - connected_at >= self._lease_s
+        await rescue.ended_leases(conn, self._lease_s, retire=retire)
+        return False
+
+    async def _doubts(self, conn: Connection) -> bool:
+        return await rescue.ended_doubts(conn) > 0
+
+    async def _look_again(self, conn: Connection) -> bool:
+        await rescue.look_again(conn, self._look)
+        return False
+
+    async def _queued(self, conn: Connection) -> bool:
+        return await overdue.queued(conn) > 0
+
+    async def _receipts(self, conn: Connection) -> bool:
+        await receipts.retire_parked(conn, _PARKED_H)
+        await self._without_receipt.run(conn)
+        return False
+
+    async def _partitions(self, conn: Connection) -> bool:
+        made = await partitions.attach_ahead(conn)
+        dropped = await partitions.retire(conn)
+        if made or dropped:
+            _log.info("partitions.changed", made=made, dropped=dropped)
+        log.alarm("partitions_short", "msg", await partitions.days_ahead(conn) < _AHEAD_ALARM_DAYS)
+        return False

@@ -1,0 +1,83 @@
+"""A carrier's dialect from its settings: defaults, every key, and errors that say what is allowed."""
+
+import re
+
+import pytest
+
+from trunkline.carriers.dialect import PLAIN, Alphabet, Dialect, IdForm, from_mapping
+
+
+def test_no_settings_are_a_carrier_that_follows_the_specification():
+    assert from_mapping({}) == PLAIN == Dialect()
+
+
+def test_every_field_can_be_set():
+    settings = {
+        "response_id_form": "hex",
+        "receipt_id_form": "dec",
+        "tlv_id_form": "str_nocase",
+        "default_alphabet": "latin1",
+        "reference_bits": 16,
+        "alphanumeric": [5, 1],
+        "international": [1, 0],
+        "short_code": [6, 9],
+        "unknown_ton_is_international": True,
+        "err_profile": "table",
+        "err_table": {"21b": "101", "7": "103"},
+        "states": {"Acked": 2},
+        "receipts_without_flag": True,
+        "mcc_tlv": "0x1403",
+        "mnc_tlv": 0x1404,
+        "refusals": {"1040": {"action": "final", "code": "451"}},
+    }
+    assert set(settings) == set(Dialect.__struct_fields__)
+    found = from_mapping(settings)
+    changed = [key for key in settings if getattr(found, key) == getattr(PLAIN, key)]
+    assert changed == []
+    assert found.response_id_form is IdForm.HEX
+    assert found.default_alphabet is Alphabet.LATIN1
+    assert found.states == {"ACKED": 2}
+    assert (found.mcc_tlv, found.mnc_tlv) == (0x1403, 0x1404)
+    assert found.code_of_err("0007") == "103"
+    assert list(found.refusals) == [1040]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alphabet": "gsm7"}, "dialect.alphabet: no such key; there are response_id_form, "),
+        ({"receipt_id_form": "octal"}, "dialect.receipt_id_form: 'octal' is not one of str, str_nocase, dec, hex"),
+        ({"default_alphabet": 3}, "dialect.default_alphabet: 3 is not one of gsm7, latin1, ascii"),
+        ({"reference_bits": 32}, "dialect.reference_bits: 32 is not 8 or 16"),
+        ({"short_code": [3]}, "dialect.short_code: [3] is not [TON, NPI], each 0 to 255"),
+        ({"short_code": [3, 300]}, "dialect.short_code: [3, 300] is not"),
+        ({"receipts_without_flag": 1}, "dialect.receipts_without_flag: 1 is not true or false"),
+        ({"err_profile": "gsm-map"}, "dialect.err_profile: 'gsm-map' is not one of none, gsm_map, twilio_like, table"),
+        ({"err_profile": "table"}, 'dialect.err_table: goes with err_profile = "table"'),
+        ({"err_table": {"1": "101"}}, 'dialect.err_table: goes with err_profile = "table"'),
+        ({"err_profile": "table", "err_table": {"1": "100"}}, "dialect.err_table.1: '100' is not a delivery code"),
+        ({"err_profile": "table", "err_table": {"1": "000"}}, "dialect.err_table.1: '000' is not a delivery code"),
+        ({"states": {"ACKED": 10}}, "dialect.states.ACKED: 10 is not a message_state, 0 to 9"),
+        ({"mcc_tlv": 0x10000}, "dialect.mcc_tlv: 65536 is not a TLV tag, 0 to 0xFFFF"),
+        ({"mcc_tlv": "tag"}, "dialect.mcc_tlv: 'tag' is not a TLV tag"),
+        ({"refusals": {"0x0": {}}}, "dialect.refusals.0x0: '0x0' is not a command_status"),
+        ({"refusals": {"0x410": {"action": "final"}}}, "is not a table of action and code"),
+        ({"refusals": {"0x410": {"action": "sent", "code": "451"}}}, "'sent' is not an action for a refusal"),
+        (
+            {"refusals": {"0x410": {"action": "wait", "code": "451"}}},
+            "dialect.refusals.0x410.action: 'wait' is not one",
+        ),
+        (
+            {"refusals": {"0x410": {"action": "final", "code": "1"}}},
+            "dialect.refusals.0x410.code: '1' is not a delivery",
+        ),
+        ({"refusals": 5}, "dialect.refusals: 5 is not a table"),
+    ],
+)
+def test_errors_name_the_key_and_what_is_allowed(settings, message):
+    with pytest.raises(ValueError, match="^" + (".*" if message.startswith(("is", "'")) else "") + re.escape(message)):
+        from_mapping(settings)
+
+
+def test_profile_none_is_no_profile():
+    assert from_mapping({"err_profile": "none"}).code_of_err("1") is None
