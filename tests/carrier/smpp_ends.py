@@ -1,4 +1,4 @@
-"""Both ends of an SMPP link for the tests: recording handlers, a peer that writes octets, a loop whose time is driven."""
+"""Both ends of an SMPP link for the tests: recording handlers, a peer made of octets, a loop with driven time."""
 
 from __future__ import annotations
 

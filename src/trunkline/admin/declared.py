@@ -76,8 +76,7 @@ async def apply(conn: Connection, declared: Declared, around: Surroundings) -> O
     async with conn.transaction():
         world = await World.locked(conn, around, broken)
         for section, table in declared.tables:
-            if table.is_sound:
-                await section.put(world, table)
+            await section.put(world, table)  # of one with mistakes: only what else is wrong with it
             if not table.is_sound:
                 broken.update((section.name, name) for name in _called(table))
         if document.mistakes:

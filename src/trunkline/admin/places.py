@@ -63,6 +63,7 @@ class _Walk:
         path: Path = ()
         for place, key in enumerate(keys):
             path = (*path, key)
+            self._note(path)
             if depth == 2 and place == len(keys) - 1:
                 self._last[path] = self._last.get(path, -1) + 1
             if path in self._last:

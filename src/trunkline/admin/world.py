@@ -114,5 +114,6 @@ class World:
             table.is_sound = False
         else:
             known = [row["name"] for row in self.rows[kind].values()]
+            known += [called for other, called in self.broken if other == kind]
             table.mistake(key, f"there is no {kind} {name}{near(name, known)}")
         return None

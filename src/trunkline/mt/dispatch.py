@@ -271,7 +271,7 @@ class Dispatch:
         self._submitted.value += count
         self.throttle.sent(count, now)
         # A message of more parts than the window is sent in steps: its clock starts when the window last moved.
-        if not count and not pool.outstanding or not pool.up:
+        if (not count and not pool.outstanding) or not pool.up:
             while waiting and waiting[0][2] < now:
                 self._outcomes.not_sent(waiting.popleft()[1])
 

@@ -108,8 +108,8 @@ def main() -> None:
         parent.failed(log.explained(error))
         sys.exit(1)
     except BaseExceptionGroup as errors:
-        for error in errors.exceptions:
-            _log.error("process.failed", error=log.explained(error), exc_info=error)
+        for one in errors.exceptions:
+            _log.error("process.failed", error=log.explained(one), exc_info=one)
         with contextlib.suppress(OSError):
             parent.failed(log.explained(errors.exceptions[0]))
         sys.exit(1)

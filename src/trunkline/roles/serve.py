@@ -1,4 +1,4 @@
-"""`trunkline serve`: the database brought up and checked, then the roles as supervised processes, until told to stop."""
+"""`trunkline serve`: the database brought up and checked, then the roles as supervised processes, till told to stop."""
 
 from __future__ import annotations
 

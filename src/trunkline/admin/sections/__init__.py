@@ -12,7 +12,8 @@ from trunkline.admin.world import World
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`read` checks a table by itself, `put` makes the world so, or notes what stands against it."""
+    """`read` checks a table by itself; `put` notes what in the world stands against it, and if nothing does and the
+    table is sound, makes the world so."""
 
     name: str
     what: str
