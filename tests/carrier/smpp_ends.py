@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from trunkline.smpp import pdu as p
@@ -228,6 +229,11 @@ class RawPeer:
     def close(self) -> None:
         self.writer.transport.abort()
 
+    async def gone(self) -> None:
+        self.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
 
 def against_raw_smsc(
     test: Callable[[RawPeer, Esme, EsmeSession], Awaitable[None]],
@@ -258,7 +264,7 @@ def against_raw_smsc(
         finally:
             session.abort()
             await session.wait_closed()
-            peer.close()
+            await peer.gone()
             server.close()
             await server.wait_closed()
 
@@ -285,7 +291,7 @@ def against_raw_esme(
                 assert (await peer.pdu()).command_status == 0
             await test(peer, handler)
         finally:
-            peer.close()
+            await peer.gone()
             await server.close()
 
     run(main, driven=driven)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 from smpp_ends import BIND, CALM, MESSAGE, RECEIPT, Esme, RawPeer, Smsc, against_raw_esme, linked, run
@@ -130,15 +131,21 @@ def test_nobody_listens():
     run(main)
 
 
+@asynccontextmanager
 async def _raw_server(answer):
-    """An SMSC whose answer to the bind is `answer(peer, bind)`."""
+    """The port of an SMSC whose answer to the bind is `answer(peer, bind)`."""
+    peers = []
 
     async def accept(reader, writer):
-        peer = RawPeer(reader, writer)
-        answer(peer, await peer.pdu())
+        peers.append(RawPeer(reader, writer))
+        answer(peers[-1], await peers[-1].pdu())
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    return server, server.sockets[0].getsockname()[1]
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    for peer in peers:
+        await peer.gone()
+    await server.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -154,11 +161,10 @@ async def _raw_server(answer):
 )
 def test_no_session_comes_of_it(answer, error):
     async def main():
-        server, port = await _raw_server(answer)
         esme = Esme()
-        with pytest.raises(error):
-            await connect("127.0.0.1", port, BIND, esme, timers=CALM)
-        server.close()
+        async with _raw_server(answer) as port:
+            with pytest.raises(error):
+                await connect("127.0.0.1", port, BIND, esme, timers=CALM)
         assert esme.events == []
 
     run(main)
@@ -173,18 +179,15 @@ def test_receipts_glued_to_bind_resp():
             peer.write(p.BindTransceiverResp(bind.sequence_number), *receipts)
             got.set_result(peer)
 
-        server, port = await _raw_server(answer)
         esme = Esme()
-        session = await connect("127.0.0.1", port, BIND, esme, timers=CALM)
-        assert [pdu.sequence_number for (pdu,) in esme.of("delivered")] == [5, 6]
-        peer = await got
-        assert await peer.octets() + await peer.octets() == bytes.fromhex(
-            "00000011800000050000000000000005000000001180000005000000000000000600"
-        )
-        session.abort()
-        await session.wait_closed()
-        peer.close()
-        server.close()
+        async with _raw_server(answer) as port:
+            session = await connect("127.0.0.1", port, BIND, esme, timers=CALM)
+            assert [pdu.sequence_number for (pdu,) in esme.of("delivered")] == [5, 6]
+            peer = await got
+            assert (await peer.octets()).hex() == "0000001180000005000000000000000500"
+            assert (await peer.octets()).hex() == "0000001180000005000000000000000600"
+            session.abort()
+            await session.wait_closed()
 
     run(main)
 
@@ -206,14 +209,13 @@ def test_receipt_before_bind_resp_is_refused_and_the_bind_goes_on():
         def answer(peer, bind):
             peer.write(encode(RECEIPT, 9), p.BindTransceiverResp(bind.sequence_number))
 
-        server, port = await _raw_server(answer)
         esme = Esme()
-        session = await connect("127.0.0.1", port, BIND, esme, timers=CALM)
-        assert session.counts.refused_count == 1
-        assert esme.of("delivered") == []
-        session.abort()
-        await session.wait_closed()
-        server.close()
+        async with _raw_server(answer) as port:
+            session = await connect("127.0.0.1", port, BIND, esme, timers=CALM)
+            assert session.counts.refused_count == 1
+            assert esme.of("delivered") == []
+            session.abort()
+            await session.wait_closed()
 
     run(main)
 

@@ -128,7 +128,7 @@ class Rig:
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(10)
         assert not self._thread.is_alive()
 
     async def _main(self) -> None:
@@ -142,16 +142,21 @@ class Rig:
         await self._serving
         self._accepting.cancel()
         await asyncio.gather(self._accepting, return_exceptions=True)
+        for standing in (self._accepter._standing, self._accepter._waker):
+            if standing is not None:
+                await standing.close()
         await self.pool.close()
 
     async def _start(self) -> None:
         self.loop = asyncio.get_running_loop()
         conn = await asyncpg.connect(self.dsn)
-        await self._seed(conn)
-        self.picture = await load(conn, SECRET_KEY)
-        await conn.close()
+        try:
+            await self._seed(conn)
+            self.picture = await load(conn, SECRET_KEY)
+        finally:
+            await conn.close()
         self.pool = await db.pool(self.dsn, name="test", size=4)
-        accepter = Accepter(self.dsn)
+        self._accepter = accepter = Accepter(self.dsn)
         self._accepting = asyncio.create_task(accepter.run())
         self.api = Api(
             provisioning=lambda: self.picture,

@@ -110,7 +110,8 @@ def test_nobody_passes_while_revocations_may_be_missed(rig: Rig) -> None:
 
 
 SENDS = {
-    "full": {PLAN: 202, OTHER: 202, INACTIVE: "plan_inactive", FOREIGN: "plan_not_provisioned", MISSING: "plan_not_provisioned"},
+    "full": {PLAN: 202, OTHER: 202, INACTIVE: "plan_inactive", FOREIGN: "plan_not_provisioned",
+             MISSING: "plan_not_provisioned"},
     "main_only": {PLAN: 202, OTHER: "plan_not_allowed", FOREIGN: "plan_not_provisioned"},
     "theirs": {PLAN: "plan_not_provisioned", FOREIGN: 202},
 }  # fmt: skip

@@ -15,7 +15,7 @@ from api_rig import ACCOUNT, DUTCH, INACTIVE, MISSING, OTHER, PLAN, RECIPIENT, R
 from trunkline.domain.message import Accepted
 from trunkline.runtime.clock import wall_ms
 
-UTC = dt.timezone.utc
+UTC = dt.UTC
 
 
 def at(seconds: float) -> str:
@@ -240,11 +240,13 @@ def test_what_the_plan_may_not(rig: Rig, fields: dict[str, Any], status: int, co
 def test_the_first_reason_in_the_contract_s_order_is_the_answer(rig: Rig) -> None:
     """Each request has every fault that comes after its own."""
     bad_route = {"servicePlanId": ROUTELESS, "from_": "ODD"}
+    raw: dict[str, Any] = {"path": "/v1/sendsms?x=1", "method": "POST", "headers": {"Content-Type": "x"}}
+    long = {"callbackUrl": "https://a.example/" + "x" * 17_000}
     steps: list[tuple[Reply, int, str]] = [
-        (rig.ask("POST", "/v1/sendsms?x=1", b"\xff", token="none", headers={"Content-Type": "x"}), 401, "unauthenticated"),
-        (rig.ask("POST", "/v1/sendsms?x=1", b"\xff", token="office", headers={"Content-Type": "x"}), 403, "network_not_allowed"),
-        (rig.ask("POST", "/v1/sendsms?x=1", b"\xff", token="read", headers={"Content-Type": "x"}), 403, "scope_missing"),
-        (rig.ask("POST", "/v1/sendsms?x=1", b"\xff" * 70_000, headers={"Content-Type": "x"}), 415, "unsupported_media_type"),
+        (rig.ask(**raw, body=b"\xff", token="none"), 401, "unauthenticated"),
+        (rig.ask(**raw, body=b"\xff", token="office"), 403, "network_not_allowed"),
+        (rig.ask(**raw, body=b"\xff", token="read"), 403, "scope_missing"),
+        (rig.ask(**raw, body=b"\xff" * 70_000), 415, "unsupported_media_type"),
         (rig.ask("POST", "/v1/sendsms?x=1", b"\xff" * 70_000), 413, "payload_too_large"),
         (rig.send(servicePlanId=MISSING, to="x"), 400, "validation_failed"),
         (rig.send(servicePlanId=MISSING, from_="ODD", token="other_only"), 404, "plan_not_provisioned"),
@@ -252,8 +254,8 @@ def test_the_first_reason_in_the_contract_s_order_is_the_answer(rig: Rig) -> Non
         (rig.send(**bad_route, token="other_only"), 403, "plan_not_allowed"),
         (rig.send(**bad_route), 400, "plan_incomplete_route"),
         (rig.send(servicePlanId=DUTCH, from_="ODD"), 422, "sender_status_unrecognized"),
-        (rig.send(servicePlanId=DUTCH, callbackUrl="https://a.example/" + "x" * 17_000), 403, "destination_not_allowed"),
-        (rig.send(servicePlanId=OTHER, callbackUrl="https://a.example/" + "x" * 17_000), 413, "record_too_large"),
+        (rig.send(servicePlanId=DUTCH, **long), 403, "destination_not_allowed"),
+        (rig.send(servicePlanId=OTHER, **long), 413, "record_too_large"),
     ]  # fmt: skip
     assert [(reply.status, reply.code) for reply, _, _ in steps] == [(status, code) for _, status, code in steps]
 

@@ -208,10 +208,12 @@ def test_both_killed_at_once(data_dir: Path) -> None:
 
 def test_half_an_initdb_is_begun_again(data_dir: Path) -> None:
     cluster = cluster_of(data_dir)
-    cluster.rename(cluster.with_name("cluster.new"))  # initdb never came to its end
+    cluster.rename(cluster.with_name("cluster.new.1234"))  # initdb never came to its end
+    cluster.with_name(".initdb.1234").write_text("its password\n")
     with Embedded(data_dir, fsync=False) as endpoint:
         assert ask(endpoint.dsn, "SELECT 1") == 1
-    assert not cluster.with_name("cluster.new").exists()
+    assert not cluster.with_name("cluster.new.1234").exists()
+    assert not cluster.with_name(".initdb.1234").exists()
 
 
 def test_stop_after_the_server_died(data_dir: Path) -> None:
@@ -276,11 +278,11 @@ async def _write_until_killed(launcher: Launcher, written: int, chance: random.R
         while loop.time() < stop_at:
             await asyncio.wait_for(connection.execute(f"INSERT INTO kept VALUES ({written + 1})"), 5)
             written += 1
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         pass
     finally:
         connection.terminate()
-    launcher.kill()
+        launcher.kill()
     return written
 
 

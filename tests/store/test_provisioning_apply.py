@@ -293,6 +293,7 @@ EXPECTED = [
     "18: there is no plan otpp; did you mean otp?",
     "19: address must be a short code",
     "27: dialect.response_id_form: 'octal' is not one of str, str_nocase, dec, hex",
+    "33: the environment has no NO_SUCH",
     "34: timers has no key enquire_link",
     "42: the environment has no NO_SUCH",
     "47: cannot read no-such: No such file or directory",

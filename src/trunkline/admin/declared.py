@@ -68,7 +68,7 @@ def _check_doubles(section: Section, tables: list[Table]) -> None:
 
 async def apply(conn: Connection, declared: Declared, around: Surroundings) -> Outcome:
     """Makes the installation so in one transaction. Raises Mistaken, with every mistake there is, and then changes
-    nothing; SealBroken cannot happen, database errors can."""
+    nothing; SealBroken where the installation has another key; what the database raises."""
     document = declared.document
     broken = {
         (section.name, name) for section, table in declared.tables if not table.is_sound for name in _called(table)

@@ -9,6 +9,7 @@ from typing import Any
 
 from trunkline.admin.document import Table, near
 from trunkline.domain.callback import Policy, check
+from trunkline.runtime.secret import unseal
 from trunkline.store import audit, provisioning
 from trunkline.store.db import Connection
 
@@ -50,10 +51,24 @@ class World:
 
     @classmethod
     async def locked(cls, conn: Connection, around: Surroundings, broken: set[tuple[str, str]]) -> World:
-        """The world as it is, held still against other changes until the transaction ends."""
+        """The world as it is, held still against other changes until the transaction ends.
+
+        Raises SealBroken where it was stored under another key: passwords under two keys would open nowhere.
+        """
         await provisioning.lock(conn)
         rows = {table: await provisioning.rows(conn, table) for table in provisioning.COLUMNS}
-        return cls(conn, around, rows, broken)
+        world = cls(conn, around, rows, broken)
+        for row in rows["link"].values():
+            world.password_of(row)
+        for row in rows["plan"].values():
+            for sealed in row["hook_secrets"]:
+                unseal(around.secret_key, sealed, provisioning.hook_secret_place(row["public_id"]))
+        return world
+
+    def password_of(self, link: Mapping[str, Any]) -> str:
+        """A stored link's password in the clear."""
+        place = provisioning.password_place(self.rows["carrier"][link["carrier_id"]]["name"], link["name"])
+        return unseal(self.around.secret_key, link["password"], place).decode()
 
     async def put(self, kind: str, row_id: int | None, fields: dict[str, Any], title: str) -> int:
         """Makes the row so, if it is not, with its audit row; returns its id."""

@@ -127,7 +127,6 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # A last label that is a number makes the whole host an IPv4 address for most resolvers, in octal, hexadecimal and
 # short forms too, and they disagree about which.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_DOTTED = re.compile(r"(?:(?:0|[1-9][0-9]{0,2})\.){3}(?:0|[1-9][0-9]{0,2})")
 _LOCAL_ENDS = frozenset({"localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "private"})
 
 
@@ -138,9 +137,7 @@ def _literal(brackets: str | None, name: str) -> Address | None:
         return written.ipv4_mapped or written  # mapped is the same server as the IPv4 address: one origin
     if not _NUMBER.fullmatch(name.rpartition(".")[2]):
         return None
-    if not _DOTTED.fullmatch(name):  # other notations are refused, wherever they lead
-        raise ValueError(name)
-    return IPv4Address(name)
+    return IPv4Address(name)  # dotted decimal without leading zeros; every other notation is a ValueError
 
 
 # Customers name few origins and many paths. Keyed by what the answer depends on, so correct for every input; at most

@@ -234,15 +234,19 @@ def _all_given(
             yield name, value, f"in {file}"
     if environ.get("DATABASE_URL"):
         yield "database_url", environ["DATABASE_URL"], "in the environment (DATABASE_URL)"
-    variables = {setting.variable: name for name, setting in SETTINGS.items()}
     for variable in sorted(environ):
         if variable.startswith(ENVIRONMENT_PREFIX) and variable not in NOT_SETTINGS:
-            _known(variable, variables, "in the environment", str)
-            yield variables[variable], environ[variable], "in the environment"
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            _known(name, SETTINGS, "in the environment", _variable)
+            yield name, environ[variable], "in the environment"
     for name, value in flags.items():
         if value is not None:
             _known(name, SETTINGS, "on the command line", _flag)
             yield name, value, "on the command line"
+
+
+def _variable(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.upper()
 
 
 def _flag(name: str) -> str:
@@ -262,7 +266,7 @@ def _read(file: Path) -> dict[str, Any]:
 def _known(name: str, names: Iterable[str], place: str, spelled: Callable[[str], str]) -> None:
     if name in names:
         return
-    near = get_close_matches(name, list(names), 1, 0.5)
+    near = get_close_matches(name, list(names), 1, 0.4)
     hint = f"; did you mean {spelled(near[0])}?" if near else ""
     raise SettingsError(f"unknown setting {spelled(name)} {place}{hint}")
 

@@ -143,7 +143,8 @@ class Wire(asyncio.Protocol):
             self._rest.clear()
         start, size, count = 0, len(data), 0
         receivers, unpack, longest = self._receivers, HEADER.unpack_from, self._pdu_octets_max
-        while size - start >= HEADER_OCTETS and self.ended is None:
+        # It goes on behind an unbind: a response that is here already is still worth knowing.
+        while size - start >= HEADER_OCTETS:
             length, command_id, status, sequence = unpack(data, start)
             end = start + length
             if end > size or length < HEADER_OCTETS or length > longest:

@@ -22,14 +22,18 @@ ConnectionLost = (
     asyncpg.OperatorInterventionError,
 )
 
-# The statements of the hot path are bounded by the keys they are given, so only one plan is right: index scans and
-# nested loops. Chosen by statistics, the plan would follow whatever the tables looked like at the first ANALYZE
-# (empty, often); made anew each time, planning over 80 partitions would cost more than the statement.
+# The statements of the hot path are bounded by the keys they are given, so the right plan is known: a join is either
+# LATERAL … OFFSET 0 (one index probe a key) or a hash join of two sides that are both bounded by `= ANY($keys)`. Left
+# to statistics, the plan would follow whatever the tables looked like when the statement was first planned (empty,
+# often): a nested loop over two batches compares each row with each. And planned anew each time, over 80 partitions,
+# planning would cost more than the statement.
 HOT = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
-    "enable_hashjoin": "off",
+    "enable_nestloop": "off",
     "enable_mergejoin": "off",
+    "enable_memoize": "off",
+    "enable_bitmapscan": "off",
     "jit": "off",
 }
 COLD = {"jit": "off"}

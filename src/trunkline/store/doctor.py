@@ -173,9 +173,12 @@ async def _unsafe(connection: Connection) -> list[str]:
 
 
 def _unsafe_line(name: str, where: str) -> str:
+    cure = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf()"
+    if name == "synchronous_commit":
+        cure += "; ALTER ROLE or ALTER DATABASE may override it"
     return (
-        f"{where} runs with {name} = off: {_LOSES[name]}; set {name} = on (ALTER SYSTEM SET {name} = on; "
-        "SELECT pg_reload_conf()), or allow it with allow_unsafe_database"
+        f"{where} runs with {name} = off: {_LOSES[name]}; set {name} = on ({cure}), "
+        "or allow it with allow_unsafe_database"
     )
 
 

@@ -34,15 +34,17 @@ class Hook(NamedTuple):
     n: int
     tries: int
     origin: str
+    due_at: dt.datetime
     url: str
     configured: bool
-    queued_at: dt.datetime
 
 
 class Acknowledged(NamedTuple):
     """An attempt that was answered 2xx."""
 
     plan_id: PlanId
+    origin: str
+    due_at: dt.datetime
     msg_id: UUID
     n: int
     tries: int
@@ -51,17 +53,19 @@ class Acknowledged(NamedTuple):
 
 
 class AttemptedHook(NamedTuple):
-    """An attempt that was not; either it is due again in `next_in_s`, or it is dead for the reason given."""
+    """An attempt that was not; either the event is due again in `next_in_s`, or it is dead for the reason given."""
 
     plan_id: PlanId
+    origin: str
+    due_at: dt.datetime
     msg_id: UUID
     n: int
     tries: int
+    url: str
     status: int | None
     failure: str | None
     latency_ms: int
     excerpt: bytes | None
-    acknowledged: bool
     next_in_s: float | None
     dead: str | None
 
@@ -70,9 +74,9 @@ async def lanes(conn: Connection) -> list[HookLane]:
     return [HookLane(*row) for row in await conn.fetch(_SQL.lanes)]
 
 
-async def take(conn: Connection, lanes: Sequence[tuple[PlanId, str, int]], *, hold_s: int) -> list[Hook]:
-    """Takes due events: so many of each (plan, origin). They are due again after `hold_s` if nothing is heard."""
-    return [Hook(*row) for row in await conn.fetch(_SQL.take, *columns(lanes, 3), hold_s)]
+async def due(conn: Connection, lanes: Sequence[tuple[PlanId, str, dt.datetime, int]]) -> list[Hook]:
+    """Due events of lanes: (plan, origin, due at or after, at most so many)."""
+    return [Hook(*row) for row in await conn.fetch(_SQL.due, *columns(lanes, 4))]
 
 
 async def finals(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Record]:
@@ -92,17 +96,41 @@ async def inbound(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Inbound
     """The messages that MO events are rendered from."""
     ids = [hook.msg_id for hook in hooks]
     rows = await conn.fetch(_SQL.inbound, [hook.plan_id for hook in hooks], ids, min(ids), max(ids))
-    return {row[2]: Inbound(*row[1:]) for row in rows}
+    return {row[2]: Inbound(*tuple(row)[1:]) for row in rows}
 
 
 async def acknowledged(conn: Connection, rows: Sequence[Acknowledged]) -> None:
-    await conn.fetch(_SQL.acknowledged, *columns(rows, 6))
+    await conn.fetch(_SQL.acknowledged, *columns(rows, 8))
 
 
 async def attempted(conn: Connection, rows: Sequence[AttemptedHook]) -> None:
-    await conn.fetch(_SQL.attempted, *columns(rows, 11))
+    await conn.fetch(_SQL.attempted, *columns(rows, 13))
 
 
-async def untake(conn: Connection, hooks: Sequence[Hook]) -> None:
-    """Gives taken events back unsent, due now."""
-    await conn.fetch(_SQL.untake, *columns([hook[:3] for hook in hooks], 3))
+async def overtaken(conn: Connection, hooks: Sequence[Hook]) -> None:
+    """Takes events out that a later one of the same message overtook."""
+    await conn.fetch(_SQL.overtaken, *columns([(h.plan_id, h.origin, h.due_at, h.msg_id, h.n) for h in hooks], 5))
+
+
+# Lanes fall into buckets; a session holds buckets by advisory locks, which end with it whatever happens.
+_BUCKETS_HELD = 0x686F6F6B
+_PRESENT = 0x686F6F6C
+
+
+async def be_present(conn: Connection) -> None:
+    """Counts this session among those that deliver."""
+    await conn.execute(_SQL.be_present, _PRESENT)
+
+
+async def holders(conn: Connection) -> int:
+    """How many sessions deliver."""
+    return int(await conn.fetchval(_SQL.holders, _PRESENT))
+
+
+async def hold(conn: Connection, buckets: Sequence[int]) -> set[int]:
+    """Tries to get buckets; returns those got."""
+    return {row[0] for row in await conn.fetch(_SQL.hold, _BUCKETS_HELD, buckets)}
+
+
+async def let_go(conn: Connection, buckets: Sequence[int]) -> None:
+    await conn.fetch(_SQL.let_go, _BUCKETS_HELD, buckets)

@@ -181,7 +181,8 @@ CREATE TABLE msg (
     late              boolean NOT NULL DEFAULT false,
     PRIMARY KEY (plan_id, msg_id)
 ) PARTITION BY RANGE (msg_id);
-CREATE INDEX msg_recipient ON msg (plan_id, recipient, msg_id);
+-- Led by the recipient, so that no look-up by (plan_id, msg_id) can ever be planned over it.
+CREATE INDEX msg_recipient ON msg (recipient, plan_id, msg_id);
 
 -- Due now: one narrow row a message. `missing` is the set of its parts still to be submitted, bit 0 = part 1.
 CREATE TABLE mt_queue (
@@ -358,19 +359,21 @@ CREATE TABLE quarantine (
 -- ---------------------------------------------------------------------------------------------------------------
 -- Webhooks: rows of ids; the body is rendered from the record, which no longer changes. n: 0 MO, 1 SENT, 2 final, 3 correction.
 
+-- Events to deliver, in lanes of (origin, plan). Written once and deleted once acknowledged; which of them are under way
+-- only the process knows that holds the lane (webhooks/claim), so nothing is rewritten for an attempt that succeeds.
+-- One index: where an event stands is its key. That there is one row for each (plan_id, msg_id, n) follows from the
+-- guard under which a message becomes final.
 CREATE TABLE hook_queue (
-    plan_id   integer NOT NULL,
-    origin    text NOT NULL,
-    due_at    timestamptz NOT NULL,
-    msg_id    uuid NOT NULL,
-    n         smallint NOT NULL,
-    tries     smallint NOT NULL DEFAULT 0,
+    plan_id    integer NOT NULL,
+    origin     text NOT NULL,
+    due_at     timestamptz NOT NULL,
+    msg_id     uuid NOT NULL,
+    n          smallint NOT NULL,
+    tries      smallint NOT NULL DEFAULT 0,
     configured boolean NOT NULL,                -- the URL is the plan's or the account's, not the message's own
-    url       text NOT NULL,
-    queued_at timestamptz NOT NULL,
-    PRIMARY KEY (plan_id, msg_id, n)
+    url        text NOT NULL,
+    PRIMARY KEY (origin, plan_id, due_at, msg_id, n)
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX hook_queue_due ON hook_queue (plan_id, origin, due_at);
 
 CREATE TABLE hook_attempt (
     plan_id     integer NOT NULL,

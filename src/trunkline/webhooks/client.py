@@ -301,7 +301,6 @@ class HookClient:
     def lost_unread(self, connection: Connection, post: Post) -> None:
         """The race of a kept connection: the other side closed it as idle while the post was written. Once again."""
         pool = self._members.pop(connection)
-        post.retried = True
         self._dial(pool, post)
 
     def answered(self, connection: Connection, post: Post, answer: HookAnswer, *, reusable: bool) -> None:

@@ -58,14 +58,13 @@ Done = Callable[[HookAnswer], None]
 class Post:
     """One request on its way. `started_at` (monotonic seconds): when it got its place, the deadline counts from it."""
 
-    __slots__ = ("body", "done", "head", "path", "retried", "started_at")
+    __slots__ = ("body", "done", "head", "path", "started_at")
 
     def __init__(self, path: str, head: bytes, body: bytes, done: Done) -> None:
         self.path = path
         self.head = head
         self.body = body
         self.done = done
-        self.retried = False
         self.started_at = 0.0
 
 
@@ -198,8 +197,8 @@ class Connection(asyncio.Protocol):
         self._over = True
         post = self.post
         if post is not None:
-            if self._used and self._read_size == 0 and not post.retried:
-                self.post = None
+            if self._used and self._read_size == 0:
+                self.post = None  # again on a new connection, which is not a used one: so once only
                 self._owner.lost_unread(self, post)
             else:
                 self._end(Failure.RESET)

@@ -1,15 +1,15 @@
-"""Step 7 of the trip: take due events, render and sign them, post them, keep what came of it.
+"""Step 8 of the trip: render and sign events, post them, keep what came of it.
 
 A lane is (plan, origin): each gets only as many events as its origin has room for, so that a dead or slow receiver
-delays nobody else. Events stay in the queue until they are acknowledged; taking one only moves its time ahead, so a
-crash costs a delay and perhaps a repeat, never an event.
+delays nobody else. Events stay in the queue until they are acknowledged, so a crash costs perhaps a repeat, never an
+event.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from trunkline.contract.record import inbound_json, record_json
@@ -22,7 +22,8 @@ from trunkline.runtime.gather import Gather
 from trunkline.store import hooks
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
-from trunkline.webhooks.client import HookAnswer, HookClient
+from trunkline.webhooks.claim import Claims, Holding
+from trunkline.webhooks.client import Failure, HookAnswer, HookClient
 from trunkline.webhooks.sign import Signer
 from trunkline.webhooks.target import TargetOf
 
@@ -31,10 +32,6 @@ _ATTEMPTS = metrics.counter("trunkline_hook_attempts", "Webhook attempts.", "out
 _LATENCY = metrics.histogram("trunkline_hook_seconds", "How long receivers took to answer.")
 
 _INBOUND = 0
-_POLL_S = 0.5
-_TAKE_MOST = 512
-# Taken events are due again after this: longer than an attempt and the write of its result can take.
-_HOLD_S = 30
 _GONE = 410
 
 
@@ -54,21 +51,22 @@ class Delivery:
         self._target_of = target_of
         self._standing = Standing(dsn, name="hooks")
         self._results = Standing(dsn, name="hook results")
-        self._acknowledged: Gather[Acknowledged] = Gather(self._write_acknowledged, linger_s=0.005, most=256)
-        self._failed: Gather[AttemptedHook] = Gather(self._write_failed, linger_s=0.02, most=256)
+        self._acknowledged: Gather[tuple[Hook, Acknowledged]] = Gather(
+            self._write_acknowledged, linger_s=0.005, most=256
+        )
+        self._failed: Gather[tuple[Hook, AttemptedHook]] = Gather(self._write_failed, linger_s=0.02, most=256)
         self._wake = asyncio.Event()
         self._draining = False
         self._open = 0
         self._signers: dict[PlanId, tuple[Plan, Signer | None]] = {}
         self._delivered = _ATTEMPTS.of("acknowledged")
         self._latency = _LATENCY.of()
-        self._next_due_s = _POLL_S
-        self._known: list[tuple[PlanId, str]] = []
-        self._looked_at = float("-inf")
+        self._holding = Holding(dsn)
+        self._claims = Claims(self._holding, self._room)
 
     def wake(self) -> None:
         """There are new events."""
-        self._looked_at = float("-inf")
+        self._claims.look()
         self._wake.set()
 
     def drain(self) -> None:
@@ -79,7 +77,11 @@ class Delivery:
     async def run(self) -> None:
         """Delivers until drained; then returns once every open attempt has ended and is stored."""
         async with asyncio.TaskGroup() as group:
-            writers = [group.create_task(self._acknowledged.run()), group.create_task(self._failed.run())]
+            writers = [
+                group.create_task(self._acknowledged.run()),
+                group.create_task(self._failed.run()),
+                group.create_task(self._holding.run()),
+            ]
             while not self._draining:
                 self._wake.clear()
                 try:
@@ -90,7 +92,7 @@ class Delivery:
                     await clock.sleep(0.3)
                     continue
                 if not busy:
-                    handle = asyncio.get_running_loop().call_later(self._next_due_s, self._wake.set)
+                    handle = asyncio.get_running_loop().call_later(self._claims.next_due_s, self._wake.set)
                     await self._wake.wait()
                     handle.cancel()
             while self._open:
@@ -100,6 +102,7 @@ class Delivery:
             await self._failed.drained()
             for writer in writers:
                 writer.cancel()
+        await self._holding.close()
         await self._standing.close()
         await self._results.close()
 
@@ -109,44 +112,26 @@ class Delivery:
         if provisioning is None:
             return False
         conn = await self._standing.get()
-        lanes = self._with_room(await self._lanes(conn))
-        if not lanes:
-            return False
-        taken = await hooks.take(conn, lanes, hold_s=_HOLD_S)
+        taken = await self._claims.take(conn)
         if not taken:
-            self._known = []
             return False
         records = await hooks.finals(conn, finals) if (finals := [h for h in taken if h.n != _INBOUND]) else {}
         inbound = await hooks.inbound(conn, mos) if (mos := [h for h in taken if h.n == _INBOUND]) else {}
+        overtaken = [h for h in finals if (record := records.get(h.msg_id)) is not None and h.n < _event_of(record)]
+        if overtaken:
+            await hooks.overtaken(conn, overtaken)
+            self._claims.ended(overtaken)
+            taken = [h for h in taken if h not in overtaken]
         now = int(clock.wall_s())
         for hook in taken:
             self._post(hook, provisioning, records, inbound, now)
         return True
 
-    async def _lanes(self, conn: Connection) -> list[tuple[PlanId, str]]:
-        """The lanes that have something due. While all are busy they are remembered for a moment."""
-        now = asyncio.get_running_loop().time()
-        if not self._known or now - self._looked_at > 0.1:
-            self._looked_at = now
-            found = await hooks.lanes(conn)
-            waits = [lane.due_in_s for lane in found if lane.due_in_s > 0]
-            self._next_due_s = min([_POLL_S, *(max(wait, 0.01) for wait in waits)])
-            self._known = [(lane.plan_id, lane.origin) for lane in found if lane.due_in_s == 0]
-        return self._known
-
-    def _with_room(self, lanes: Sequence[tuple[PlanId, str]]) -> list[tuple[PlanId, str, int]]:
-        left = _TAKE_MOST
-        chosen = []
-        # A different first each time: with many lanes no one is always last.
-        start = random.randrange(len(lanes)) if lanes else 0
-        for plan_id, origin in (*lanes[start:], *lanes[:start]):
-            target = self._target_of(origin + "/")
-            # Without a target the events die at once, which needs no room at a receiver.
-            room = self._client.free(str(plan_id), target.origin) if target is not None else 64
-            if room > 0 and left > 0:
-                chosen.append((plan_id, origin, min(room, left)))
-                left -= min(room, left)
-        return chosen
+    def _room(self, plan_id: PlanId, origin: str) -> int:
+        """How many events a lane may get now."""
+        target = self._target_of(origin + "/")
+        # Without a target the events die at once, which needs no room at a receiver.
+        return self._client.free(str(plan_id), target.origin) if target is not None else 64
 
     def _post(
         self,
@@ -190,54 +175,72 @@ class Delivery:
 
     def _answered(self, hook: Hook, answer: HookAnswer) -> None:
         self._open -= 1
+        if answer.failure is Failure.CLOSED:
+            return  # our own end: the event was not attempted, and is still in the queue
         self._latency.observe(answer.latency_s)
         latency_ms = int(answer.latency_s * 1000)
+        tries = hook.tries + 1
         if answer.status is not None and 200 <= answer.status < 300:
             self._delivered.value += 1
             self._acknowledged.add(
-                Acknowledged(hook.plan_id, hook.msg_id, hook.n, hook.tries + 1, answer.status, latency_ms)
-            )
+                (hook, Acknowledged(hook.plan_id, hook.origin, hook.due_at, hook.msg_id, hook.n, tries, answer.status,
+                                    latency_ms))
+            )  # fmt: skip
         else:
             _ATTEMPTS.of("failed").value += 1
-            next_in_s = next_attempt_s(hook.tries + 1, answer.retry_after_s, random.random)
+            next_in_s = next_attempt_s(tries, answer.retry_after_s, random.random)
             dead = None
             if answer.status == _GONE:
                 next_in_s, dead = None, "the receiver answered 410 Gone"
             elif next_in_s is None:
                 dead = "all attempts failed"
             failure = str(answer.failure) if answer.failure is not None else None
-            self._failed.add(
-                AttemptedHook(hook.plan_id, hook.msg_id, hook.n, hook.tries + 1, answer.status, failure, latency_ms,
-                              answer.excerpt, False, next_in_s, dead)
-            )  # fmt: skip
-            _log.info("hook.attempted", msg_id=str(hook.msg_id), n=hook.n, tries=hook.tries + 1, status=answer.status,
-                      failure=failure, next_in_s=next_in_s, dead=dead)  # fmt: skip
+            self._fail(hook, answer.status, failure, latency_ms, answer.excerpt, next_in_s, dead)
         self._wake.set()
 
     def _die(self, hook: Hook, reason: str) -> None:
         _ATTEMPTS.of("dead").value += 1
+        self._fail(hook, None, "refused", 0, None, None, reason)
+
+    def _fail(
+        self,
+        hook: Hook,
+        status: int | None,
+        failure: str | None,
+        latency_ms: int,
+        excerpt: bytes | None,
+        next_in_s: float | None,
+        dead: str | None,
+    ) -> None:
+        tries = hook.tries + 1
+        _log.info("hook.attempted", msg_id=str(hook.msg_id), n=hook.n, tries=tries, status=status, failure=failure,
+                  next_in_s=next_in_s, dead=dead)  # fmt: skip
         self._failed.add(
-            AttemptedHook(hook.plan_id, hook.msg_id, hook.n, hook.tries + 1, None, "refused", 0, None, False, None,
-                          reason)
+            (hook, AttemptedHook(hook.plan_id, hook.origin, hook.due_at, hook.msg_id, hook.n, tries, hook.url, status,
+                                 failure, latency_ms, excerpt, next_in_s, dead))
         )  # fmt: skip
 
-    async def _write_acknowledged(self, batch: list[Acknowledged]) -> None:
+    async def _write_acknowledged(self, batch: list[tuple[Hook, Acknowledged]]) -> None:
+        await self._write(lambda conn: hooks.acknowledged(conn, [row for _, row in batch]))
+        self._claims.ended([hook for hook, _ in batch])
+
+    async def _write_failed(self, batch: list[tuple[Hook, AttemptedHook]]) -> None:
+        await self._write(lambda conn: hooks.attempted(conn, [row for _, row in batch]))
+        self._claims.ended([hook for hook, _ in batch])
+        self._wake.set()
+
+    async def _write(self, store: Callable[[Connection], Awaitable[None]]) -> None:
+        """Stores results, again and again until the database takes them."""
         while True:
             try:
-                await hooks.acknowledged(await self._results.get(), batch)
+                await store(await self._results.get())
                 return
             except DatabaseError as error:
-                await self._wait_for_database(error)
+                _log.warning("hooks.result_waits", error=log.explained(error))
+                self._results.abandon()
+                await clock.sleep(0.2)
 
-    async def _write_failed(self, batch: list[AttemptedHook]) -> None:
-        while True:
-            try:
-                await hooks.attempted(await self._results.get(), batch)
-                return
-            except DatabaseError as error:
-                await self._wait_for_database(error)
 
-    async def _wait_for_database(self, error: Exception) -> None:
-        _log.warning("hooks.result_waits", error=log.explained(error))
-        self._results.abandon()
-        await clock.sleep(0.2)
+def _event_of(record: Record) -> int:
+    """The number of the last event of a message: 2 its final status, 3 the correction of an UNKNOWN."""
+    return 3 if record.late else 2

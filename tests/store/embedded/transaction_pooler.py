@@ -30,10 +30,12 @@ class Pooler:
     session: bool = False
     idle: list[Upstream] = field(default_factory=list)
     every: list[asyncio.StreamWriter] = field(default_factory=list)
+    tasks: list[asyncio.Task[None] | None] = field(default_factory=list)
     freed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.every.append(writer)
+        self.tasks.append(asyncio.current_task())
         try:
             upstream = await self._log_in(reader, writer)
             if self.session:
@@ -81,15 +83,20 @@ class Pooler:
         content, kind = first, first[:1]
         while True:
             upstream.writer.write(content)
-            if kind in (b"Q", b"S"):  # answered with ReadyForQuery
-                while True:
-                    answer, text = await message(upstream.reader)
-                    writer.write(text)
-                    if answer == b"Z":
-                        break
-                if text[5:6] == b"I":
+            if kind in (b"Q", b"S"):  # answered up to ReadyForQuery, which says whether the transaction is over
+                if (await self._relay(upstream, writer, until=b"Z"))[5:6] == b"I":
                     return
+            elif kind == b"H":  # asyncpg flushes after Describe: a row description, none, or an error
+                await self._relay(upstream, writer, until=b"TnE")
             kind, content = await message(reader)
+
+    async def _relay(self, upstream: Upstream, writer: asyncio.StreamWriter, *, until: bytes) -> bytes:
+        while True:
+            kind, content = await message(upstream.reader)
+            if kind != b"A":  # nobody known to be listening
+                writer.write(content)
+            if kind in until:
+                return content
 
     async def _relay_session(
         self, upstream: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -97,6 +104,7 @@ class Pooler:
         async def back() -> None:
             while chunk := await upstream.reader.read(65536):
                 writer.write(chunk)
+            writer.close()
 
         task = asyncio.ensure_future(back())
         while chunk := await reader.read(65536):

@@ -3,6 +3,7 @@
 import asyncio
 from ipaddress import ip_network
 from threading import Event, Lock
+from threading import enumerate as enumerate_threads
 
 import pytest
 
@@ -215,4 +216,9 @@ def test_close_does_not_wait_for_threads():
         assert (await asyncio.gather(asked, return_exceptions=True))[0].__class__ is asyncio.CancelledError
         return resolver
 
-    asyncio.run(main()).gate.set()  # the thread finds its loop closed: nothing may be raised there
+    resolver = asyncio.run(main())
+    threads = [thread for thread in enumerate_threads() if thread.name == "resolve"]
+    assert threads
+    resolver.gate.set()  # the thread finds its loop closed: what it raised there would be a warning, so an error
+    for thread in threads:
+        thread.join(5)

@@ -10,7 +10,7 @@ from trunkline.admin.document import REQUIRED, Key, Table
 from trunkline.admin.world import World
 from trunkline.carriers.dialect import from_mapping
 from trunkline.runtime.kinds import FLAG, TEXT, choice, integer, number
-from trunkline.runtime.secret import SealBroken, seal, unseal
+from trunkline.runtime.secret import seal
 from trunkline.smpp.timers import Timers
 from trunkline.store.provisioning import password_place
 
@@ -128,15 +128,10 @@ def _password(world: World, link: Table) -> str | None:
 
 def _sealed(world: World, row_id: int | None, password: str, place: str) -> bytes:
     """The password, sealed; as it is stored where it is the same, because sealing it again would look like a change."""
-    key = world.around.secret_key
-    if row_id is not None:
+    if row_id is not None and world.password_of(world.rows["link"][row_id]) == password:
         sealed: bytes = world.rows["link"][row_id]["password"]
-        try:
-            if unseal(key, sealed, place).decode() == password:
-                return sealed
-        except SealBroken:
-            pass  # stored under another key: stored anew under ours
-    return seal(key, password.encode(), place)
+        return sealed
+    return seal(world.around.secret_key, password.encode(), place)
 
 
 def _fields(values: dict[str, Any], carrier_id: int, sealed: bytes) -> dict[str, Any]:

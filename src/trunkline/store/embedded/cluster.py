@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,9 @@ from trunkline.store.embedded.home import Home, sync_dir, write_whole
 from trunkline.store.embedded.postmaster import environment
 from trunkline.store.embedded.refusal import DOCS, EmbeddedRefused, why
 from trunkline.store.embedded.session import SUPERUSER
+
+_UNFINISHED = "cluster.new."
+_PASSWORD = ".initdb."
 
 
 def exists(home: Home, binaries: Binaries) -> bool:
@@ -34,11 +38,18 @@ def exists(home: Home, binaries: Binaries) -> bool:
     return True
 
 
+def sweep(home: Home) -> None:
+    """Removes what a first start left that never came to its end."""
+    for path in home.path.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in home.path.glob(f"{_PASSWORD}*"):
+        path.unlink(missing_ok=True)
+
+
 def create(home: Home, binaries: Binaries, *, fsync: bool) -> None:
     """Runs initdb; the files appear in their place complete or not at all. Raises EmbeddedRefused, OSError."""
-    fresh = home.path / "cluster.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    home.private_dir(fresh)
+    # A name of its own: the initdb of a launcher that was killed a moment ago may still be at work.
+    fresh = home.private_dir(home.path / f"{_UNFINISHED}{secrets.token_hex(4)}")
     password = _for_account(home, home.credentials()[SUPERUSER])
     command: list[str | Path] = [
         binaries.initdb,
@@ -87,7 +98,7 @@ def create(home: Home, binaries: Binaries, *, fsync: bool) -> None:
 
 def _for_account(home: Home, secret: str) -> Path:
     """A short-lived file that initdb, running as PostgreSQL's user, can read."""
-    handle, name = tempfile.mkstemp(prefix=".initdb.", dir=home.path)
+    handle, name = tempfile.mkstemp(prefix=_PASSWORD, dir=home.path)
     with os.fdopen(handle, "w") as file:
         if home.account.dropped:
             os.fchown(file.fileno(), home.account.uid, home.account.gid)

@@ -98,6 +98,7 @@ class Embedded:
             self._home.private_dir(self._home.log_dir)
             source = self._binaries or programs.of_wheel()
             self._binaries = programs.runnable_by(self._home.account, source, self._system_dir)
+            cluster.sweep(self._home)
             if not cluster.exists(self._home, self._binaries):
                 log.info("postgres.creating", folder=str(self._home.cluster), user=self._home.account.name)
                 cluster.create(self._home, self._binaries, fsync=self._fsync)

@@ -16,6 +16,9 @@ ROLE = "trunkline"
 DATABASE = "trunkline"
 SUPERUSER = "postgres"
 
+# InternalClientError: the server said goodbye to an idle connection, and asyncpg has not yet seen it closed.
+_BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 
 class Answer(Enum):
     """How a server answered the question whether it is ready."""
@@ -28,7 +31,7 @@ class Answer(Enum):
 
 async def leave(connection: Any) -> None:
     """Says goodbye, so that the server has nothing to log; a connection that is broken is dropped."""
-    with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    with contextlib.suppress(*_BROKEN):
         await connection.close(timeout=2)
 
 
@@ -63,11 +66,11 @@ class Server:
             return Answer.WRONG_PASSWORD, ""
         except (FileNotFoundError, ConnectionRefusedError):
             return Answer.NO_SOCKET, ""
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # starting, stopping, or too busy
+        except _BROKEN:  # starting, stopping, or too busy
             return Answer.NOT_YET, ""
         try:
             return Answer.READY, await connection.fetchval("SHOW data_directory", timeout=10)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _BROKEN:
             return Answer.NOT_YET, ""
         finally:
             await leave(connection)

@@ -16,13 +16,12 @@ WITH m AS (
           AND o.received_at > (SELECT trunkline_now()) - interval '10 seconds' AND o.msg_id >= $12)
     RETURNING plan_id, msg_id, account_id
 ), told AS (
-    INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url, queued_at)
-    SELECT s.plan_id, lower(substring(u.url FROM '^[a-zA-Z]+://[^/?#]*')), (SELECT trunkline_now()), s.msg_id, 0, true,
-           u.url, (SELECT trunkline_now())
+    INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
+    SELECT s.plan_id, lower(split_part(u.url, '/', 1) || '//' || split_part(split_part(u.url, '/', 3), '?', 1)), (SELECT trunkline_now()),
+           s.msg_id, 0, true, u.url
     FROM stored s
-    JOIN plan p ON p.plan_id = s.plan_id
-    JOIN account a ON a.account_id = s.account_id
-    CROSS JOIN LATERAL (SELECT coalesce(p.mo_url, a.mo_url) AS url) AS u
+    CROSS JOIN LATERAL (SELECT coalesce((SELECT mo_url FROM plan p WHERE p.plan_id = s.plan_id),
+                               (SELECT mo_url FROM account a WHERE a.account_id = s.account_id)) AS url) AS u
     WHERE u.url IS NOT NULL
     RETURNING 1
 ), woken AS (

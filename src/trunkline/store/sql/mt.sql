@@ -54,8 +54,8 @@ SELECT priority, plan_id FROM lane LIMIT 5000
 WITH lane AS (
     SELECT l.* FROM unnest($3::smallint[], $4::int[], $5::uuid[], $6::int[]) WITH ORDINALITY
          AS l(priority, plan_id, after, take, turn)
-    WHERE EXISTS (SELECT FROM carrier_lease c JOIN dispatcher d ON d.epoch = c.epoch
-                  WHERE c.carrier_id = $1 AND d.epoch = $2 AND d.lease_until > now())
+    WHERE (SELECT epoch FROM carrier_lease WHERE carrier_id = $1) = $2
+      AND (SELECT lease_until FROM dispatcher WHERE epoch = $2) > now()
 ), gone AS (
     DELETE FROM mt_queue WHERE ctid = ANY (ARRAY(
         SELECT tid FROM (
@@ -89,9 +89,15 @@ WITH o AS (
                          $9::smallint[], $10::boolean[], $11::timestamptz[])
          AS o(canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at)
 ), landed AS (
-    DELETE FROM inflight f USING o WHERE f.plan_id = o.plan_id AND f.msg_id = o.msg_id AND f.part_no = o.part_no
+    DELETE FROM inflight WHERE ctid = ANY (ARRAY(
+        SELECT f.tid FROM o CROSS JOIN LATERAL (
+            SELECT ctid AS tid FROM inflight
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS f))
 ), cleared AS (
-    DELETE FROM doubt d USING o WHERE d.plan_id = o.plan_id AND d.msg_id = o.msg_id AND d.part_no = o.part_no
+    DELETE FROM doubt WHERE ctid = ANY (ARRAY(
+        SELECT d.tid FROM o CROSS JOIN LATERAL (
+            SELECT ctid AS tid FROM doubt
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS d))
 )
 INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
                  claimed_at, sent_at)
@@ -106,11 +112,17 @@ WITH o AS (
                          $8::text[], $9::bigint[], $10::timestamptz[])
          AS o(plan_id, msg_id, part_no, link_id, tries, claimed_at, outcome, command_status, next_at)
 ), landed AS (
-    DELETE FROM inflight f USING o WHERE f.plan_id = o.plan_id AND f.msg_id = o.msg_id AND f.part_no = o.part_no
-    RETURNING f.plan_id, f.msg_id, f.part_no
+    DELETE FROM inflight WHERE ctid = ANY (ARRAY(
+        SELECT f.tid FROM o CROSS JOIN LATERAL (
+            SELECT ctid AS tid FROM inflight
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS f))
+    RETURNING plan_id, msg_id, part_no
 ), cleared AS (
-    DELETE FROM doubt d USING o WHERE d.plan_id = o.plan_id AND d.msg_id = o.msg_id AND d.part_no = o.part_no
-    RETURNING d.plan_id, d.msg_id, d.part_no
+    DELETE FROM doubt WHERE ctid = ANY (ARRAY(
+        SELECT d.tid FROM o CROSS JOIN LATERAL (
+            SELECT ctid AS tid FROM doubt
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS d))
+    RETURNING plan_id, msg_id, part_no
 ), noted AS (
     INSERT INTO attempt (plan_id, msg_id, part_no, carrier_id, link_id, tries, claimed_at, ended_at, outcome,
                          command_status, next_at)
@@ -149,13 +161,16 @@ WITH o AS (
     SELECT * FROM unnest($2::int[], $3::uuid[], $4::smallint[], $5::text[], $6::smallint[])
          AS o(plan_id, msg_id, part_no, recipient, code)
 ), landed AS (
-    DELETE FROM inflight f USING o WHERE f.plan_id = o.plan_id AND f.msg_id = o.msg_id AND f.part_no = o.part_no
-    RETURNING f.plan_id, f.msg_id, f.part_no, f.claimed_at, f.tries, f.resubmitted, o.recipient, o.code
+    DELETE FROM inflight WHERE ctid = ANY (ARRAY(
+        SELECT f.tid FROM o CROSS JOIN LATERAL (
+            SELECT ctid AS tid FROM inflight
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS f))
+    RETURNING plan_id, msg_id, part_no, claimed_at, tries, resubmitted
 )
 INSERT INTO doubt (plan_id, msg_id, part_no, carrier_id, recipient, code, claimed_at, resolve_at, tries, resubmitted)
-SELECT l.plan_id, l.msg_id, l.part_no, $1, l.recipient, l.code, l.claimed_at,
+SELECT l.plan_id, l.msg_id, l.part_no, $1, o.recipient, o.code, l.claimed_at,
        (SELECT trunkline_now()) + p.resolve_after_s * interval '1 second', l.tries, l.resubmitted
-FROM landed l JOIN plan p ON p.plan_id = l.plan_id
+FROM landed l JOIN o ON o.plan_id = l.plan_id AND o.msg_id = l.msg_id AND o.part_no = l.part_no CROSS JOIN LATERAL (SELECT resolve_after_s FROM plan WHERE plan_id = l.plan_id OFFSET 0) AS p
 ON CONFLICT DO NOTHING
 
 -- name: move_due

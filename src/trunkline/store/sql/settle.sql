@@ -10,22 +10,19 @@ move AS (
         sent_at = coalesce(m.sent_at, t.sent_at), late = m.status IS NOT NULL,
         resubmitted = m.resubmitted OR t.resubmitted
     FROM move t
-    WHERE m.plan_id = t.plan_id AND m.msg_id = t.msg_id AND m.msg_id BETWEEN $7 AND $8
+    WHERE m.plan_id = ANY($1::int[]) AND m.msg_id = ANY($2::uuid[]) AND m.msg_id BETWEEN $7 AND $8
+      AND m.plan_id = t.plan_id AND m.msg_id = t.msg_id
       AND (m.status IS NULL OR (/* guard */ AND m.final_at > (SELECT trunkline_now()) - /* late window */))
     RETURNING m.plan_id, m.msg_id, m.account_id, m.callback_url, m.status, m.late
-), overtaken AS (
-    DELETE FROM hook_queue h USING settled s
-    WHERE s.late AND h.plan_id = s.plan_id AND h.msg_id = s.msg_id AND h.n < 3
 ), told AS (
-    INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url, queued_at)
-    SELECT s.plan_id, lower(substring(u.url FROM '^[a-zA-Z]+://[^/?#]*')), (SELECT trunkline_now()), s.msg_id,
-           CASE WHEN s.late THEN 3 ELSE 2 END, s.callback_url IS NULL, u.url, (SELECT trunkline_now())
+    INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
+    SELECT s.plan_id, lower(split_part(u.url, '/', 1) || '//' || split_part(split_part(u.url, '/', 3), '?', 1)), (SELECT trunkline_now()),
+           s.msg_id, CASE WHEN s.late THEN 3 ELSE 2 END, s.callback_url IS NULL, u.url
     FROM settled s
-    JOIN plan p ON p.plan_id = s.plan_id
-    JOIN account a ON a.account_id = s.account_id
-    CROSS JOIN LATERAL (SELECT coalesce(s.callback_url, p.dlr_url, a.dlr_url) AS url) AS u
+    CROSS JOIN LATERAL (SELECT dlr_url, unknown_events FROM plan WHERE plan_id = s.plan_id OFFSET 0) AS p
+    CROSS JOIN LATERAL (SELECT coalesce(s.callback_url, p.dlr_url,
+                               (SELECT dlr_url FROM account a WHERE a.account_id = s.account_id)) AS url OFFSET 0) AS u
     WHERE u.url IS NOT NULL AND (s.status <> /* UNKNOWN */ OR p.unknown_events)
-    ON CONFLICT DO NOTHING
     RETURNING 1
 ), woken AS (
     SELECT pg_notify('hooks', '') WHERE $9::boolean AND EXISTS (SELECT FROM told)

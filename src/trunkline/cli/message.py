@@ -1,0 +1,193 @@
+"""`trunkline message show`: what happened to one message, why, and what will happen next."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import click
+
+from trunkline.cli.database import with_connection
+from trunkline.cli.failures import REFUSED, Failed
+from trunkline.cli.options import DATABASE, settings_options
+from trunkline.domain.errors import error_message
+from trunkline.domain.status import Status
+from trunkline.runtime.log import masked
+from trunkline.runtime.settings import Settings
+from trunkline.store.db import Connection
+from trunkline.store.timeline import Event, Timeline, Waiting, timeline
+
+_HOOKS = {0: "inbound message", 1: "SENT", 2: "final state", 3: "correction"}
+
+
+@click.group()
+def message() -> None:
+    """Look into messages."""
+
+
+@message.command()
+@click.argument("msg_id", metavar="ID", type=click.UUID)
+@click.option("--text", "with_text", is_flag=True, help="Show the text and whole numbers as well.")
+@click.option("--json", "as_json", is_flag=True, help="Show everything as JSON.")
+@settings_options(*DATABASE)
+def show(settings: Settings, msg_id: UUID, with_text: bool, as_json: bool) -> None:
+    """Show what happened to the message ID, and what happens next. Reads the database.
+
+    \b
+    trunkline message show 01938c2e-7b1a-7c3d-9f00-0123456789ab
+    """
+
+    async def work(conn: Connection) -> Timeline | None:
+        return await timeline(conn, msg_id)
+
+    found = with_connection(settings, work, create=False)
+    if found is None:
+        raise Failed(REFUSED, f"there is no message {msg_id}")
+    click.echo(as_document(found, with_text) if as_json else rendered(found, with_text))
+
+
+def rendered(found: Timeline, with_text: bool) -> str:
+    """The timeline as text, times in UTC."""
+    lines = [*_head(found, with_text), ""]
+    before: dt.datetime | None = None
+    for event in found.events:
+        at = event.at.astimezone(dt.UTC)
+        day = "" if before is not None and before.date() == at.date() else f"{at:%Y-%m-%d}"
+        lines.append(f"{day:10}  {at:%H:%M:%S}.{at.microsecond // 1000:03}  {told(event)}")
+        before = at
+    if found.waiting:
+        lines += ["", "next"]
+        lines += [f"  {expected(waiting)}" for waiting in found.waiting]
+    return "\n".join(lines)
+
+
+def _head(found: Timeline, with_text: bool) -> list[str]:
+    row = found.message
+    show = str if with_text else masked
+    sender, recipient = (show(row[name]) if row[name] is not None else "(erased)" for name in ("sender", "recipient"))
+    state = found.status.name if found.status is not None else "MO"
+    if found.status in (Status.FAILED, Status.UNKNOWN):
+        state += f" {_code(row['error_code'])}"
+    flags = [name for name in ("resubmitted", "late", "partial") if row.get(name)]
+    lines = [
+        f"{row['msg_id']}  {', '.join([state, *flags])}",
+        f"{sender} → {recipient}  {row.get('country') or ''}".rstrip(),
+        f"plan {row['plan_name'] or 'none'} ({row['plan'] or '-'}), account {row['account_name'] or 'none'}",
+    ]
+    if row.get("client_reference"):
+        lines.append(f"reference {_printable(row['client_reference'])}")
+    if with_text and row["body"] is not None:
+        lines.append(f"text {_printable(row['body'])}")
+    return lines
+
+
+def told(event: Event) -> str:
+    """One event in words."""
+    row = event.fields
+    match event.kind:
+        case "accepted":
+            return f"accepted, {_count(row['parts'], 'part')}, worth delivering until {_time(row['expires_at'])}"
+        case "received":
+            return f"received from {_place(row)}, keyword {_printable(row['keyword'] or '')!r}"
+        case "claimed":
+            return f"claimed for {row['carrier']}: part {row['part_no']}, try {row['tries'] + 1}"
+        case "submitted":
+            again = ", again after an unknown outcome" if row["resubmitted"] else ""
+            took = (row["sent_at"] - row["claimed_at"]).total_seconds() * 1000
+            where = f"part {row['part_no']} of {row['parts']} by {_place(row)} as {_printable(row['canonical_id'])}"
+            return f"accepted by the carrier: {where}, {took:.0f} ms{again}"
+        case "refused":
+            status = "" if row["command_status"] is None else f" 0x{row['command_status']:08X}"
+            then = f"; tried again at {_time(row['next_at'])}" if row["next_at"] else ""
+            return f"{row['outcome'].replace('_', ' ')}{status}: part {row['part_no']} at {_place(row)}{then}"
+        case "receipt" | "receipt_parked":
+            late = ", not taken up yet" if event.kind == "receipt_parked" else ""
+            said = f"{_printable(row['stat'] or '-')} err {_printable(row['err'] or '-')}"
+            part = f" for part {row['part_no']}" if row.get("part_no") else ""
+            return f"receipt {said}{part} from {_place(row)}: {_outcome(row)}{late}"
+        case "part_ended":
+            how = "at submission" if row["at_submit"] else "by its receipt"
+            return f"part {row['part_no']} ended {how}: {_outcome(row)}"
+        case "final":
+            return f"final: {_outcome(row)}"
+        case "hook_attempted":
+            answer = f"HTTP {row['status']}" if row["status"] else _printable(row["failure"] or "no answer")
+            then = f"; again at {_time(row['next_at'])}" if row["next_at"] else ""
+            return f"webhook for {_HOOKS[row['n']]}, attempt {row['tries'] + 1}: {answer}, {row['latency_ms']} ms{then}"
+        case "hook_dead":
+            return f"webhook for {_HOOKS[row['n']]} given up after {_count(row['tries'], 'attempt')}: {row['reason']}"
+    return event.kind
+
+
+def expected(waiting: Waiting) -> str:
+    """One thing that will happen, in words."""
+    row = waiting.fields
+    match waiting.kind:
+        case "queue":
+            return (
+                f"waits in the queue of {row['carrier']} (priority {row['priority']}), until {_time(row['expires_at'])}"
+            )
+        case "later":
+            return f"goes into the queue of {row['carrier']} at {_time(waiting.at)}"
+        case "window":
+            holder = f"dispatcher {row['epoch']} ({row['node'] or 'unknown'}, pid {row['pid'] or '-'})"
+            return f"part {row['part_no']} is with {holder}, which waits for the answer of {row['carrier']}"
+        case "doubt":
+            return f"part {row['part_no']}: outcome unknown ({_code(row['code'])}), decided at {_time(waiting.at)}"
+        case "receipt":
+            return "waits for the carrier's receipt"
+        case "hook":
+            tries = f"attempt {row['tries'] + 1}"
+            return f"webhook for {_HOOKS[row['n']]} to {_printable(row['url'])}: {tries} at {_time(waiting.at)}"
+    return waiting.kind
+
+
+def as_document(found: Timeline, with_text: bool) -> str:
+    """The timeline as JSON, columns by their names."""
+    document = {
+        "message": _shown(found.message, with_text),
+        "created_at": found.created_at,
+        "status": found.status.name if found.status is not None else None,
+        "events": [{"at": e.at, "kind": e.kind, **_shown(e.fields, with_text)} for e in found.events],
+        "waiting": [{"at": w.at, "kind": w.kind, **_shown(w.fields, with_text)} for w in found.waiting],
+    }
+    return json.dumps(document, indent=2, default=lambda v: v.isoformat() if isinstance(v, dt.datetime) else str(v))
+
+
+def _shown(fields: Mapping[str, Any], with_text: bool) -> dict[str, Any]:
+    if with_text:
+        return dict(fields)
+    shown = {name: value for name, value in fields.items() if name not in ("body", "binary_hex", "keyword")}
+    return {name: masked(value) if name in ("sender", "recipient") else value for name, value in shown.items()}
+
+
+def _outcome(row: Mapping[str, Any]) -> str:
+    status = Status(row["status"]).name
+    return f"{status} {_code(row['error_code'])}" if row["error_code"] else status
+
+
+def _code(code: int) -> str:
+    try:
+        return f"{code:03} ({error_message(f'{code:03}')})"
+    except KeyError:
+        return f"{code:03}"
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return f"{row['carrier'] or 'a carrier'}/{row['link'] or '-'}"
+
+
+def _time(at: dt.datetime | None) -> str:
+    return "-" if at is None else f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _printable(text: str) -> str:
+    """Texts of others, without what could drive a terminal."""
+    return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)

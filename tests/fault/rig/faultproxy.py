@@ -1,0 +1,129 @@
+"""A TCP proxy that spoils the connection between two parties on command: the network's own faults.
+
+`delay_s` and `jitter_s` on each chunk, `slice` (so many octets a write), `stall` (nothing passes, nothing ends),
+`blackhole` (what comes is swallowed), `reset_after` octets to the server, and `cut`: RST on both sides now. The server is a
+port of loopback or a unix socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from trunkline.runtime import clock
+
+_LINGER = struct.pack("ii", 1, 0)
+
+
+class FaultProxy:
+    """Made by `proxied`. Attributes are read at each chunk, so they may be changed at any time."""
+
+    def __init__(self, server: int | str) -> None:
+        self.server = server  # a port, or the path of a unix socket
+        self.port = 0
+        self.delay_s = 0.0
+        self.jitter_s = 0.0
+        self.slice = 0
+        self.blackhole = False
+        self.reset_after: int | None = None  # octets to the server, all connections together
+        self.passed = 0  # octets to the server
+        self.connection_count = 0
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def stall(self) -> None:
+        """Lets nothing pass any more; connections stay open, new ones too."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        """Lets everything pass again, what waits first."""
+        self._flowing.set()
+
+    def cut(self) -> int:
+        """Resets every connection on both sides. Returns how many ends."""
+        ends = list(self._open)
+        for writer in ends:
+            _reset(writer)
+        return len(ends)
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connection_count += 1
+        try:
+            if isinstance(self.server, str):
+                there = await asyncio.open_unix_connection(self.server)
+            else:
+                there = await asyncio.open_connection("127.0.0.1", self.server)
+        except OSError:
+            _reset(writer)
+            return
+        self._open |= {writer, there[1]}
+        ways = [
+            asyncio.create_task(self._pass(reader, there[1], to_server=True)),
+            asyncio.create_task(self._pass(there[0], writer, to_server=False)),
+        ]
+        self._tasks.update(ways)
+        await asyncio.wait(ways)
+        self._tasks.difference_update(ways)
+        for one in (writer, there[1]):
+            self._open.discard(one)
+            one.close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_server: bool) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            while chunk := await reader.read(65536):
+                await self._flowing.wait()
+                if self.delay_s or self.jitter_s:
+                    await clock.sleep(self.delay_s + random.random() * self.jitter_s)
+                if self.blackhole:
+                    continue
+                if to_server:
+                    self.passed += len(chunk)
+                    if self.reset_after is not None and self.passed >= self.reset_after:
+                        self.reset_after = None
+                        self.cut()
+                        return
+                await self._write(writer, chunk)
+            if not self.blackhole:
+                writer.write_eof()
+
+    async def _write(self, writer: asyncio.StreamWriter, chunk: bytes) -> None:
+        if not self.slice:
+            writer.write(chunk)
+            await writer.drain()
+            return
+        for start in range(0, len(chunk), self.slice):
+            writer.write(chunk[start : start + self.slice])
+            await writer.drain()
+            await clock.sleep(0)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    sock = writer.get_extra_info("socket")
+    if sock is not None and sock.family != socket.AF_UNIX and not writer.is_closing():
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+    writer.transport.abort()
+
+
+@asynccontextmanager
+async def proxied(server: int | str) -> AsyncIterator[FaultProxy]:
+    """A proxy in front of `server`, listening on a free port of loopback."""
+    proxy = FaultProxy(server)
+    listening = await asyncio.start_server(proxy._accepted, "127.0.0.1", 0)
+    proxy.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        listening.close()
+        proxy.flow()
+        proxy.cut()
+        for task in list(proxy._tasks):
+            task.cancel()
+        if proxy._tasks:
+            await asyncio.wait(proxy._tasks)

@@ -1,0 +1,307 @@
+"""The recorder on the carrier's side: an SMSC that writes down every submit_sm before it answers, and can misbehave.
+
+Ledger: `submit` (with the answer that it will get: a status, or null for none), `receipt` (made), `answered` (a receipt
+and the status that it got), `bind`, `end`. A receipt that was not answered ESME_ROK is sent again, on whatever link is
+there then, as carriers do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from rig.recording import Recorder, main
+
+from trunkline.smpp.errors import NotSent
+from trunkline.smpp.pdu import DeliverSm, SubmitSm
+from trunkline.smpp.smsc import Server, SmscHandler, SmscSession, serve
+from trunkline.smpp.timers import Timers
+from trunkline.smpp.wire import End
+
+_THROTTLED = 0x58
+_RECEIPT = 4  # esm_class (SMPP 3.4 §5.2.12)
+_UDH = 0x40
+_AGAIN_S = 0.3
+
+
+class Behaviour:
+    """What a test may set, by name."""
+
+    status = 0  # of every answer
+    answer_s = 0.0
+    drop_every = 0  # each n-th submit_sm gets no answer; 1: none does
+    hold_answers = False  # until release_answers
+    throttle_per_s = 0.0  # more than this many a second are answered ESME_RTHROTTLED
+    stat: str | None = "DELIVRD"  # null: no receipts
+    receipt_s = 0.0  # after the answer; below 0: so long before it
+    receipt_spread_s = 0.0  # ± at random around receipt_s
+    copies = 1
+    shuffled = False  # receipts leave in any order, once 20 wait
+    other_bind = False
+    hold_receipts = False  # until release_receipts
+    id_form = "dec"  # of the id in receipts; the answer's is decimal
+
+
+class Link(SmscHandler):
+    """One bind."""
+
+    def __init__(self, smsc: Smsc) -> None:
+        self.smsc = smsc
+        self.session: SmscSession | None = None
+        self.number = 0
+
+    def bound(self, session: SmscSession) -> None:
+        self.session = session
+        self.smsc.bound(self)
+
+    def submit(self, session: SmscSession, pdu: SubmitSm) -> None:
+        self.smsc.submitted(self, session, pdu)
+
+    def delivered_answered(self, token: object, command_status: int) -> None:
+        self.smsc.receipt_answered(token, command_status)
+
+    def delivered_unanswered(self, token: object) -> None:
+        self.smsc.send_again([token])
+
+    def lost(self, tokens: Any) -> None:
+        self.smsc.send_again(tokens)
+
+    def not_sent(self, tokens: Any) -> None:
+        self.smsc.send_again(tokens)
+
+    def closed(self, reason: End) -> None:
+        self.smsc.ended(self, reason)
+
+
+class Receipt:
+    """One receipt (or one copy of it) on its way; `rid` names it in the ledger."""
+
+    __slots__ = ("came_on", "pdu", "rid")
+
+    def __init__(self, rid: int, pdu: DeliverSm, came_on: Link | None) -> None:
+        self.rid, self.pdu, self.came_on = rid, pdu, came_on
+
+
+class Smsc(Recorder):
+    def __init__(self, ledger: Path, settings: dict[str, Any]) -> None:
+        super().__init__(ledger)
+        self.behaviour = Behaviour()
+        self._port = settings.pop("port", 0)
+        self._set(settings)
+        self._links: list[Link] = []
+        self._link_count = self._rid = self._submit_count = 0
+        self._next_id = settings.pop("first_id", 10_000_000)
+        self._waiting: list[Any]
+        self._unsent: deque[Receipt] = deque()
+        self._held_receipts: list[Receipt] = []
+        self._held_answers: list[tuple[Link, int, int, str]] = []
+        self._second = (0, 0)
+        self._server: Server | None = None
+        self._cut_inside = False
+
+    def _set(self, settings: dict[str, Any]) -> None:
+        for name, value in settings.items():
+            assert hasattr(Behaviour, name), name
+            setattr(self.behaviour, name, value)
+
+    async def start(self) -> dict[str, Any]:
+        self._server = await serve(
+            "127.0.0.1", self._port, lambda: Link(self), timers=Timers(response_s=10.0), window=200
+        )
+        return {"port": self._server.port}
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        await self._server.close()
+
+    # What the links see.
+
+    def bound(self, link: Link) -> None:
+        self._link_count += 1
+        link.number = self._link_count
+        self._links.append(link)
+        self.note("bind", link=link.number)
+        unsent, self._unsent = self._unsent, deque()
+        for receipt in unsent:
+            self._send(receipt)
+
+    def ended(self, link: Link, reason: End) -> None:
+        if link in self._links:
+            self._links.remove(link)
+            self.note("end", link=link.number, reason=str(reason))
+
+    def submitted(self, link: Link, session: SmscSession, pdu: SubmitSm) -> None:
+        wants = self.behaviour
+        self._submit_count += 1
+        status: int | None = wants.status
+        if wants.drop_every and self._submit_count % wants.drop_every == 0:
+            status = None
+        elif wants.throttle_per_s and not self._within_rate(wants.throttle_per_s):
+            status = _THROTTLED
+        ref, part_no, parts = _named(pdu)
+        smsc_id = ""
+        if status in (0, None):
+            self._next_id += 1
+            smsc_id = str(self._next_id)
+        if self._cut_inside:
+            status = None
+        self.note(
+            "submit", link=link.number, seq=pdu.sequence_number, to=pdu.destination_addr, ref=ref, part=part_no,
+            parts=parts, answer=status, id=smsc_id,
+        )  # fmt: skip
+        if self._cut_inside:
+            session.write_raw(b"\0\0\0\x1a\x80\0\0\x04\0\0")  # the start of a submit_sm_resp
+            session.abort(reset=True)
+            self._cut_inside = False
+            return
+        self._answer_and_tell(link, pdu, status, smsc_id)
+
+    def _answer_and_tell(self, link: Link, pdu: SubmitSm, status: int | None, smsc_id: str) -> None:
+        wants, loop = self.behaviour, asyncio.get_running_loop()
+        receipts = self._receipts(link, pdu, smsc_id) if smsc_id and wants.stat and pdu.registered_delivery & 1 else []
+        lag = wants.receipt_s + (random.uniform(-1, 1) * wants.receipt_spread_s if wants.receipt_spread_s else 0.0)
+        first = min(lag, 0.0)
+        if receipts and lag < 0 and not wants.hold_receipts:
+            self._dispatch(receipts)
+            receipts = []
+        if status is not None:
+            answer = (link, pdu.sequence_number, status, smsc_id)
+            if wants.hold_answers:
+                self._held_answers.append(answer)
+            elif wants.answer_s - first > 0:
+                loop.call_later(wants.answer_s - first, self._answer, *answer)
+            else:
+                self._answer(*answer)
+        if receipts and wants.hold_receipts:
+            self._held_receipts += receipts
+        elif receipts:
+            loop.call_later(wants.answer_s + lag, self._dispatch, receipts)
+
+    def _answer(self, link: Link, sequence: int, status: int, smsc_id: str) -> None:
+        if link in self._links and link.session is not None:
+            link.session.answer_submit(sequence, status, smsc_id)
+
+    def _within_rate(self, per_s: float) -> bool:
+        second = int(asyncio.get_running_loop().time())
+        self._second = (second, self._second[1] + 1 if self._second[0] == second else 1)
+        return self._second[1] <= per_s
+
+    # Receipts.
+
+    def _receipts(self, link: Link, pdu: SubmitSm, smsc_id: str) -> list[Receipt]:
+        wants = self.behaviour
+        shown = {"dec": smsc_id, "hex": f"{int(smsc_id):x}", "HEX": f"{int(smsc_id):X}"}[wants.id_form]
+        made = [self._receipt(link, shown, pdu.destination_addr, pdu.source_addr) for _ in range(wants.copies)]
+        return made
+
+    def _receipt(self, link: Link | None, shown: str, source: str, destination: str) -> Receipt:
+        self._rid += 1
+        stat = self.behaviour.stat or "DELIVRD"
+        text = f"id:{shown} sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:{stat} err:000 text:"
+        self.note("receipt", rid=self._rid, id=shown, to=source, stat=stat)
+        pdu = DeliverSm(
+            source_addr_ton=1, source_addr_npi=1, source_addr=source, destination_addr=destination, esm_class=_RECEIPT,
+            short_message=text.encode(),
+        )  # fmt: skip
+        return Receipt(self._rid, pdu, link)
+
+    def _dispatch(self, receipts: list[Receipt]) -> None:
+        if self.behaviour.shuffled:
+            self._held_receipts += receipts
+            if len(self._held_receipts) < 20:
+                return
+            receipts, self._held_receipts = self._held_receipts, []
+            random.shuffle(receipts)
+        for receipt in receipts:
+            self._send(receipt)
+
+    def _send(self, receipt: Receipt) -> None:
+        links = [link for link in self._links if link.session is not None]
+        if self.behaviour.other_bind and len(links) > 1:
+            links = [link for link in links if link is not receipt.came_on]
+        elif receipt.came_on in links:
+            links = [receipt.came_on]
+        if not links:
+            self._unsent.append(receipt)
+            return
+        session = random.choice(links).session
+        assert session is not None
+        try:
+            session.deliver(receipt.pdu, receipt)
+        except NotSent:
+            self.send_again([receipt])
+
+    def receipt_answered(self, token: Any, command_status: int) -> None:
+        self.note("answered", rid=token.rid, status=command_status)
+        if command_status == 0:
+            self.count("rok")
+        else:
+            self.send_again([token])
+
+    def send_again(self, tokens: Any) -> None:
+        for receipt in tokens:
+            self.count("redelivery")
+            asyncio.get_running_loop().call_later(_AGAIN_S, self._send, receipt)
+
+    # What it may be asked.
+
+    async def do_set(self, **settings: Any) -> None:
+        self._set(settings)
+
+    async def do_release_answers(self, status: int | None = None) -> int:
+        """Answers what was held, and holds nothing more."""
+        self.behaviour.hold_answers = False
+        held, self._held_answers = self._held_answers, []
+        for link, sequence, planned, smsc_id in held:
+            self._answer(link, sequence, planned if status is None else status, smsc_id)
+        return len(held)
+
+    async def do_release_receipts(self) -> int:
+        """Sends what was held, and holds nothing more."""
+        self.behaviour.hold_receipts = self.behaviour.shuffled = False
+        held, self._held_receipts = self._held_receipts, []
+        for receipt in held:
+            self._send(receipt)
+        return len(held)
+
+    async def do_cut(self, how: str, links: int = 1000) -> int:
+        """Ends links: `rst`, `fin` (without unbind), `unbind`, or `inside`: at the next submit_sm, in mid-answer."""
+        if how == "inside":
+            self._cut_inside = True
+            return 1
+        chosen = list(self._links)[:links]
+        for link in chosen:
+            assert link.session is not None
+            if how == "unbind":
+                asyncio.ensure_future(link.session.unbind())  # noqa: RUF006
+            elif how == "fin":
+                link.session.close()
+            else:
+                link.session.abort(reset=True)
+        return len(chosen)
+
+    async def do_bogus(self, count: int, to: str = "15559999999") -> None:
+        """Sends receipts with ids that were never given to anybody."""
+        for number in range(count):
+            self._send(self._receipt(None, str(900_000_000_000 + number), to, "12345"))
+
+    async def do_links(self) -> int:
+        return len(self._links)
+
+
+def _named(pdu: SubmitSm) -> tuple[str | None, int, int]:
+    """The request's name at the start of the text (the client puts it there), part and parts."""
+    text, part_no, parts = pdu.short_message, 1, 1
+    if pdu.esm_class & _UDH and text:
+        header = text[: text[0] + 1]
+        part_no, parts = header[-1], header[-2]
+        text = text[len(header) :]
+    name = text[:12].split(b" ")[0].decode("ascii", "replace")
+    return (name if name.startswith("r") and name[1:].isdigit() else None), part_no, parts
+
+
+if __name__ == "__main__":
+    main(Smsc)

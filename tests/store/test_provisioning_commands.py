@@ -1,0 +1,237 @@
+"""The operator's commands on a real database: apply, token issue, db, message show."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from click.testing import CliRunner
+
+from trunkline.cli import main
+from trunkline.domain.token import hash_of, is_well_formed
+from trunkline.runtime.secret import secret_key
+from trunkline.runtime.settings import load
+from trunkline.store import db, provisioning, timeline
+from trunkline.store.db import Connection
+
+FILE = """\
+[[account]]
+name = "acme"
+[[plan]]
+name = "otp"
+account = "acme"
+[[carrier]]
+name = "north"
+[[carrier.link]]
+name = "a"
+host = "127.0.0.1"
+system_id = "acme"
+password_env = "PW"
+"""
+ID = UUID("01938c2e-7b1a-7c3d-9f00-0123456789ab")
+
+
+class Operator:
+    """Calls commands on one database, from one folder."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        self.dsn = dsn
+        self.environ = {
+            # Tests' servers run without fsync.
+            "TRUNKLINE_ALLOW_UNSAFE_DATABASE": "on",
+            "TRUNKLINE_DATA_DIR": str(folder),
+            "DATABASE_URL": dsn,
+            "PW": "s3cret",
+        }
+        self.file = folder / "set-up.toml"
+        self.file.write_text(FILE)
+        self.settings = load(environ=self.environ)
+
+    def call(self, *arguments: str) -> tuple[int, str, str]:
+        result = CliRunner(env=self.environ).invoke(main, arguments)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.stdout, result.stderr
+
+    def execute(self, *statements: str) -> None:
+        async def main() -> None:
+            conn: Connection = await db.connect(self.dsn, name="test")
+            for statement in statements:
+                await conn.execute(statement)
+            await conn.close()
+
+        asyncio.run(main())
+
+
+@pytest.fixture
+def operator(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    monkeypatch.chdir(tmp_path)
+    return Operator(database, tmp_path)
+
+
+def test_apply_twice(operator: Operator) -> None:
+    code, out, err = operator.call("apply", str(operator.file))
+    assert (code, err) == (0, "")
+    assert "created   link     north/a\n" in out
+    assert "4 created, 0 changed, 0 unchanged" in out
+    assert out.count("whsec_") == 1
+    assert "s3cret" not in out
+    code, out, _ = operator.call("apply", str(operator.file))
+    assert code == 0
+    assert "nothing to do: all 4 are as the file says" in out
+    assert "whsec_" not in out
+
+
+def test_apply_names_mistakes(operator: Operator) -> None:
+    operator.file.write_text(FILE.replace("otp", "o/tp").replace("system_id", "system"))
+    code, out, err = operator.call("apply", str(operator.file))
+    assert (code, out) == (65, "")
+    lines = err.splitlines()
+    assert [line.split(":")[1] for line in lines[:-1]] == ["4", "8", "11"]
+    assert lines[0].startswith(f"{operator.file}:4: name must be a name")
+    assert lines[-1] == "trunkline: nothing was changed"
+
+
+def test_apply_with_another_key_is_refused(operator: Operator) -> None:
+    operator.call("apply", str(operator.file))
+    operator.environ["TRUNKLINE_SECRET_KEY"] = "ab" * 32
+    code, out, err = operator.call("apply", str(operator.file))
+    assert (code, out) == (78, "")
+    assert "it was stored under another secret_key" in err
+
+
+def test_a_token_is_issued_and_only_its_hash_stored(operator: Operator) -> None:
+    operator.call("apply", str(operator.file))
+    flags = ["--plan", "otp", "--scope", "messages:send", "--expires", "90d", "--network", "10.0.0.0/8", "--label", "l"]
+    code, out, err = operator.call("token", "issue", "--account", "acme", *flags)
+    assert code == 0
+    token = out.strip()
+    assert is_well_formed(token)
+    assert "shown only now" in err
+
+    async def stored() -> None:
+        conn = await db.connect(operator.dsn, name="test")
+        picture = await provisioning.load(conn, secret_key(operator.settings))
+        entry = picture.tokens[hash_of(token)]
+        assert (entry.label, entry.scopes, entry.networks) == ("l", {"messages:send"}, ("10.0.0.0/8",))
+        assert entry.plan_ids == set(picture.plans)
+        assert entry.expires_at is not None
+        audited = await conn.fetchval("SELECT string_agg(audit::text, '') FROM audit WHERE action = 'token.issued'")
+        assert "messages:send" in audited
+        assert token not in audited
+        await conn.close()
+
+    asyncio.run(stored())
+    code, out, err = operator.call("token", "issue", "--account", "acmee")
+    assert (code, out) == (65, "")
+    assert "there is no account acmee; did you mean acme?" in err
+    assert operator.call("token", "issue", "--account", "acme", "--plan", "x")[0] == 65
+
+
+def test_db_says_what_is_missing_and_migrates(operator: Operator) -> None:
+    assert operator.call("db", "status")[0] == 0
+    operator.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    code, out, _ = operator.call("db", "status")
+    assert code == 1
+    assert "the database is empty" in out
+    code, _, err = operator.call("token", "issue", "--account", "acme")
+    assert code == 78
+    assert "run `trunkline db migrate` first" in err
+    code, out, _ = operator.call("db", "migrate")
+    assert code == 0
+    assert "applied schema.sql" in out
+    assert "nothing to do" in operator.call("db", "migrate")[1]
+    assert operator.call("db", "status")[0] == 0
+
+
+# One message of two parts that went through everything; partitions of its days are made by hand.
+STORY = f"""
+CREATE TABLE msg_x PARTITION OF msg FOR VALUES FROM (msg_id_floor('2024-12-01')) TO (msg_id_floor('2024-12-31'));
+CREATE TABLE ref_x PARTITION OF ref FOR VALUES FROM ('2024-12-01') TO ('2024-12-31');
+CREATE TABLE attempt_x PARTITION OF attempt FOR VALUES FROM ('2024-12-01') TO ('2024-12-31');
+CREATE TABLE receipt_x PARTITION OF receipt FOR VALUES FROM ('2024-12-01') TO ('2024-12-31');
+CREATE TABLE hook_attempt_x PARTITION OF hook_attempt FOR VALUES FROM ('2024-12-01') TO ('2024-12-31');
+INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, client_reference, country, encoding, parts,
+    expires_at) VALUES (1, '{ID}', 1, '12345', '+31612345678', E'secret\\ntext', E'ref\\x1b[31m', 'NL', 0, 2, '2024-12-06');
+INSERT INTO attempt VALUES (1, '{ID}', 1, 1, 1, 0, '2024-12-03 12:00:01Z', '2024-12-03 12:00:01.5Z', 'throttled', 88,
+    '2024-12-03 12:00:10Z');
+INSERT INTO ref VALUES (1, '77', '+31612345678', 1, '{ID}', 1, 2, 1, 1, false, '2024-12-03 12:00:10Z',
+    '2024-12-03 12:00:10.025Z');
+INSERT INTO inflight VALUES (1, '{ID}', 2, 1, 9, '2024-12-03 12:00:10Z', 0, false);
+INSERT INTO receipt (carrier_id, link_id, received_at, canonical_id, recipient, plan_id, msg_id, part_no, stat, err,
+    status, error_code) VALUES (1, 1, '2024-12-03 12:00:12Z', '77', '+31612345678', 1, '{ID}', 1, 'DELIVRD', '000', 2, 0);
+INSERT INTO parked (carrier_id, canonical_id, source, destination, received_at, link_id, stat, err, status, error_code)
+    VALUES (1, '77', '1', '2', '2024-12-03 12:00:13Z', 1, E'UN\\u2028', '001', 3, 101);
+INSERT INTO part_outcome VALUES (1, '{ID}', 1, 2, 0, false, '2024-12-03 12:00:12Z');
+INSERT INTO doubt VALUES (1, '{ID}', 2, 1, '+31612345678', 901, '2024-12-03 12:00:14Z',
+    '2024-12-03 12:10:14Z', 0, false);
+INSERT INTO mt_queue VALUES (1, 1, 0, '{ID}', 2, 1, 1, true, '2024-12-06');
+INSERT INTO mt_later VALUES (1, '{ID}', '2024-12-03 12:30:00Z', 1, 0, 2, 1, 1, true, '2024-12-06');
+INSERT INTO hook_queue VALUES (1, 'https://a:443', '2024-12-03 13:00:00Z', '{ID}', 2, 1, false, 'https://a/dlr');
+INSERT INTO hook_attempt VALUES (1, '{ID}', 2, 0, '2024-12-03 12:00:13Z', 503, null, 12, null, '2024-12-03 13:00:00Z');
+INSERT INTO hook_dead VALUES (1, '{ID}', 1, 'https://a:443', 'https://a/dlr', 3, 'gone', '2024-12-03 12:00:15Z');
+"""
+
+
+def test_a_message_tells_its_story(operator: Operator) -> None:
+    operator.call("apply", str(operator.file))
+    operator.execute(STORY)
+    code, out, err = operator.call("message", "show", str(ID))
+    assert (code, err) == (0, "")
+    lines = [re.sub(r" \([A-Z][^()]*\)", "", line) for line in out.splitlines()]  # the catalogue's words
+    assert lines == [
+        f"{ID}  SENT",
+        "12345 → +3161•••••78  NL",
+        lines[2],
+        "reference ref\\u001b[31m",
+        "",
+        "2024-12-03  11:58:52.186  accepted, 2 parts, worth delivering until 2024-12-06 00:00:00",
+        "            12:00:01.000  claimed for north: part 1, try 1",
+        "            12:00:01.500  throttled 0x00000058: part 1 at north/a; tried again at 2024-12-03 12:00:10",
+        "            12:00:10.000  claimed for north: part 1, try 2",
+        "            12:00:10.000  claimed for north: part 2, try 1",
+        "            12:00:10.025  accepted by the carrier: part 1 of 2 by north/a as 77, 25 ms",
+        "            12:00:12.000  receipt DELIVRD err 000 for part 1 from north/a: DELIVERED",
+        "            12:00:12.000  part 1 ended by its receipt: DELIVERED",
+        "            12:00:13.000  receipt UN\\u2028 err 001 from north/a: FAILED 101, not taken up yet",
+        "            12:00:13.000  webhook for final state, attempt 1: HTTP 503, 12 ms; again at 2024-12-03 13:00:00",
+        "            12:00:14.000  claimed for north: part 2, try 1",
+        "            12:00:15.000  webhook for SENT given up after 3 attempts: gone",
+        "",
+        "next",
+        "  waits in the queue of north (priority 0), until 2024-12-06 00:00:00",
+        "  goes into the queue of north at 2024-12-03 12:30:00",
+        "  part 2 is with dispatcher 9 (unknown, pid -), which waits for the answer of north",
+        "  part 2: outcome unknown (901), decided at 2024-12-03 12:10:14",
+        "  waits for the carrier's receipt",
+        "  webhook for final state to https://a/dlr: attempt 2 at 2024-12-03 13:00:00",
+    ]
+    assert "plan otp (" in out
+    operator.execute("UPDATE msg SET status = 3, error_code = 101, late = true, final_at = '2024-12-03 12:00:20Z'")
+    _, out, _ = operator.call("message", "show", str(ID), "--text")
+    assert out.startswith(f"{ID}  FAILED 101 (")
+    assert ", late\n" in out
+    assert "12345 → +31612345678  NL" in out
+    assert "text secret\\u000atext" in out
+    assert "waits for the carrier's receipt" not in out
+    _, out, _ = operator.call("message", "show", str(ID), "--json")
+    document = json.loads(out)
+    assert document["status"] == "FAILED"
+    assert [event["kind"] for event in document["events"]][-1] == "final"
+    assert "secret" not in out
+    assert "+31612345678" not in out
+    assert operator.call("message", "show", str(UUID(int=ID.int + 1)))[0] == 1
+
+
+def test_every_statement_of_the_timeline_is_understood(operator: Operator) -> None:
+    async def main() -> None:
+        conn = await db.connect(operator.dsn, name="test")
+        for statement in timeline._SQL.statements.values():
+            await conn.prepare(statement)
+        await conn.close()
+
+    asyncio.run(main())
