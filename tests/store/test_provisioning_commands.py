@@ -156,14 +156,16 @@ CREATE TABLE attempt_x PARTITION OF attempt FOR VALUES FROM ('2024-12-01') TO ('
 CREATE TABLE receipt_x PARTITION OF receipt FOR VALUES FROM ('2024-12-01') TO ('2024-12-31');
 CREATE TABLE hook_attempt_x PARTITION OF hook_attempt FOR VALUES FROM ('2024-12-01') TO ('2024-12-31');
 INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, client_reference, country, encoding, parts,
-    expires_at) VALUES (1, '{ID}', 1, '12345', '+31612345678', E'secret\\ntext', E'ref\\x1b[31m', 'NL', 0, 2, '2024-12-06');
+    expires_at)
+    VALUES (1, '{ID}', 1, '12345', '+31612345678', E'secret\\ntext', E'ref\\x1b[31m', 'NL', 0, 2, '2024-12-06');
 INSERT INTO attempt VALUES (1, '{ID}', 1, 1, 1, 0, '2024-12-03 12:00:01Z', '2024-12-03 12:00:01.5Z', 'throttled', 88,
     '2024-12-03 12:00:10Z');
 INSERT INTO ref VALUES (1, '77', '+31612345678', 1, '{ID}', 1, 2, 1, 1, false, '2024-12-03 12:00:10Z',
     '2024-12-03 12:00:10.025Z');
 INSERT INTO inflight VALUES (1, '{ID}', 2, 1, 9, '2024-12-03 12:00:10Z', 0, false);
 INSERT INTO receipt (carrier_id, link_id, received_at, canonical_id, recipient, plan_id, msg_id, part_no, stat, err,
-    status, error_code) VALUES (1, 1, '2024-12-03 12:00:12Z', '77', '+31612345678', 1, '{ID}', 1, 'DELIVRD', '000', 2, 0);
+    status, error_code)
+    VALUES (1, 1, '2024-12-03 12:00:12Z', '77', '+31612345678', 1, '{ID}', 1, 'DELIVRD', '000', 2, 0);
 INSERT INTO parked (carrier_id, canonical_id, source, destination, received_at, link_id, stat, err, status, error_code)
     VALUES (1, '77', '1', '2', '2024-12-03 12:00:13Z', 1, E'UN\\u2028', '001', 3, 101);
 INSERT INTO part_outcome VALUES (1, '{ID}', 1, 2, 0, false, '2024-12-03 12:00:12Z');
@@ -189,7 +191,7 @@ def test_a_message_tells_its_story(operator: Operator) -> None:
         lines[2],
         "reference ref\\u001b[31m",
         "",
-        "2024-12-03  11:58:52.186  accepted, 2 parts, worth delivering until 2024-12-06 00:00:00",
+        "2024-12-03  11:01:16.698  accepted, 2 parts, worth delivering until 2024-12-06 00:00:00",
         "            12:00:01.000  claimed for north: part 1, try 1",
         "            12:00:01.500  throttled 0x00000058: part 1 at north/a; tried again at 2024-12-03 12:00:10",
         "            12:00:10.000  claimed for north: part 1, try 2",

@@ -71,6 +71,7 @@ class Api:
         callback_policy: callback.Policy | None = None,
         trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
         extra_tokens: Mapping[str, Token] | None = None,
+        extra_paths: Mapping[bytes, Mapping[bytes, Operation]] | None = None,
         healthy: Check = lambda: None,
         ready: Check = lambda: None,
         scan_bound: int = SCAN_BOUND,
@@ -89,7 +90,7 @@ class Api:
             scan_bound=scan_bound,
         )
         health, readiness = ({b"GET": _checked(check)} for check in (healthy, ready))
-        self._paths = {**PATHS, b"/healthz": health, b"/readyz": readiness}
+        self._paths = {**PATHS, **(extra_paths or {}), b"/healthz": health, b"/readyz": readiness}
         self._prefix = f"{os.getpid():x}-{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
         self._fault_count = _faults.of()

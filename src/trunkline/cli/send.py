@@ -60,7 +60,7 @@ def send(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Send TEXT (or what standard input holds, for `-`) through the REST API.
+    """Send one message through the REST API: TEXT, or for `-` what standard input holds.
 
     Address, token and plan come from flags, from TRUNKLINE_URL, TRUNKLINE_TOKEN and TRUNKLINE_SERVICE_PLAN, or from a
     sandbox that was started in this folder.

@@ -42,6 +42,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         callback_policy=context.policy,
         trusted_proxies=tuple(settings.http.trusted_proxies),
         extra_tokens=context.extra_tokens,
+        extra_paths=context.extra_paths,
         ready=lambda: _trouble(context),
     )
     listener = Listener(api)

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from trunkline.api.app import Operation
 from trunkline.domain.callback import Policy
 from trunkline.domain.provisioning import Provisioning, Token
 from trunkline.runtime.settings import Settings
@@ -26,6 +27,7 @@ class Context:
     target_of: TargetOf
     carrier_tls: ssl.SSLContext | None = None
     extra_tokens: Mapping[str, Token] | None = None
+    extra_paths: Mapping[bytes, Mapping[bytes, Operation]] | None = None
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -14,13 +14,14 @@ from collections.abc import Coroutine
 
 import uvloop
 
-from trunkline.roles import api, upkeep, webhooks
+from trunkline.roles import api, sandbox_paths, upkeep, webhooks
 from trunkline.roles.context import Context, policy_of
 from trunkline.roles.dispatcher import Dispatcher
 from trunkline.runtime import log
 from trunkline.runtime.child import CONFIGURATION, Parent
 from trunkline.runtime.secret import SealBroken, secret_key
 from trunkline.runtime.settings import Settings, SettingsError, load
+from trunkline.sandbox import wiring
 from trunkline.store.db import DatabaseError
 from trunkline.store.timing import DatabaseClock
 from trunkline.store.watch import ProvisioningWatch
@@ -30,12 +31,14 @@ ROLES = ("api", "dispatcher", "webhooks", "upkeep")
 _log = log.get_logger()
 
 
-async def _run(names: list[str], settings: Settings, parent: Parent) -> None:
+async def _run(names: list[str], settings: Settings, parent: Parent, sandbox_port: int | None) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     await parent.listen()
     context, watch = await _context(settings)
+    if sandbox_port is not None:
+        sandbox_paths.join(context, sandbox_port)
     # What is there now stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -100,7 +103,7 @@ def main() -> None:
     try:
         settings = load()
         log.configure(level=settings.log.level, format=settings.log.format, process="+".join(names), node=settings.node)
-        uvloop.run(_run(names, settings, parent))
+        uvloop.run(_run(names, settings, parent, wiring.inherited()))
     except (SettingsError, SealBroken) as error:
         parent.failed(str(error))
         sys.exit(CONFIGURATION)

@@ -24,7 +24,7 @@ from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
 from trunkline.webhooks.claim import Claims, Holding
 from trunkline.webhooks.client import Failure, HookAnswer, HookClient
-from trunkline.webhooks.sign import Signer
+from trunkline.webhooks.sign import Signer, secret_text
 from trunkline.webhooks.target import TargetOf
 
 _log = log.get_logger()
@@ -167,7 +167,7 @@ class Delivery:
     def _signer(self, plan: Plan) -> Signer | None:
         known = self._signers.get(plan.plan_id)
         if known is None or known[0] is not plan:
-            signer = Signer([secret.decode() for secret in plan.hook_secrets]) if plan.hook_secrets else None
+            signer = Signer(map(secret_text, plan.hook_secrets)) if plan.hook_secrets else None
             known = self._signers[plan.plan_id] = (plan, signer)
         return known[1]
 

@@ -17,7 +17,12 @@ _OUTER = bytes(value ^ 0x5C for value in range(256))
 
 def new_secret() -> str:
     """A fresh secret of 256 bits in the form that is shown to the customer: `whsec_` and base64."""
-    return _PREFIX + b64encode(secrets.token_bytes(32)).decode()
+    return secret_text(secrets.token_bytes(32))
+
+
+def secret_text(key: bytes) -> str:
+    """The form in which a key is shown to the customer: `whsec_` and base64."""
+    return _PREFIX + b64encode(key).decode()
 
 
 def secret_key(secret: str) -> bytes:

@@ -185,6 +185,8 @@ def test_root_changes_no_mode_above_and_goes_elsewhere(base: Path) -> None:
         assert ask(endpoint.dsn, "SELECT to_regclass('kept')") is None
     assert len([path for path in system.iterdir() if path.name.startswith("data-")]) == 2
     assert json.loads((home_of(closed / "data") / "launcher.json").read_text())["data_dir"] == str(closed / "data")
+    Embedded(closed / "data", fsync=False, system_dir=system).remove()
+    assert len([path for path in system.iterdir() if path.name.startswith("data-")]) == 1
 
 
 @as_root

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 from embedded_rig import ROOT, Launcher, ask, home_of
 
-from trunkline.store.embedded import Embedded, config, scratch
+from trunkline.store.embedded import Embedded, EmbeddedRefused, config, scratch
 from trunkline.store.embedded.home import SOCKET_PATH_BYTES
 from trunkline.store.embedded.postmaster import environment
 
@@ -242,3 +242,17 @@ def test_the_server_dumps_no_core_and_is_the_last_to_be_killed(data_dir: Path) -
         assert backend
         score = int(Path(f"/proc/{endpoint.pid}/oom_score_adj").read_text())
         assert score == own or (ROOT and score < own)
+
+
+def test_a_removed_database_is_gone_and_the_rest_of_the_folder_is_not(data_dir: Path) -> None:
+    (data_dir / "secret.key").write_text("x")
+    first = Launcher(data_dir)
+    first.wait_started()
+    with pytest.raises(EmbeddedRefused, match="already in use"):
+        Embedded(data_dir).remove()
+    assert ask(first.endpoint["dsn"], "SELECT 1") == 1
+    first.kill()
+    Embedded(data_dir).remove()
+    assert [path.name for path in data_dir.iterdir()] == ["secret.key"]
+    with pytest.raises(OSError):
+        ask(first.endpoint["dsn"], "SELECT 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -274,4 +275,25 @@ def test_children_go_with_their_supervisor(how: signal.Signals) -> None:
     out, _ = process.communicate(timeout=30)  # ends when the child, too, has closed its standard output
     assert process.returncode == (0 if how != signal.SIGKILL else -signal.SIGKILL)
     assert out.strip() == f"drained {pid}"
+    asyncio.run(until(lambda: not alive(pid)))
+
+
+def test_a_second_ctrl_c_ends_at_once() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT, STUBBORN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    # At first two at a time, as a terminal and a wrapper send them: that is one. (Two of one kind could melt into one.)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+    for _ in range(20):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.3)
+            break
+        process.send_signal(signal.SIGINT)
+    assert process.wait(5) == 1
+    process.stdout.close()
     asyncio.run(until(lambda: not alive(pid)))

@@ -10,7 +10,7 @@ from trunkline.runtime.kinds import FLAG, integer
 WHAT = "Which carrier takes which messages. Known by its `name`."
 KEYS = (
     Key("name", kinds.NAME, REQUIRED, "What the route is called."),
-    Key("carrier", kinds.REFERENCE, REQUIRED, "The carrier, by name."),
+    Key("carrier", kinds.NAME, REQUIRED, "The carrier, by name."),
     Key("priority", integer(-1_000_000, 1_000_000), 0, "Of the routes that fit a message, the highest is tried first."),
     Key("plan", kinds.REFERENCE, None, "The only plan that it is for.", shown="every plan"),
     Key("countries", kinds.COUNTRIES, None, "The only countries that it leads to.", shown="every country"),

@@ -81,6 +81,11 @@ class Home:
             run = _short_base(self.account) / f"trunkline-{mark}"
         return self.private_dir(run)
 
+    def remove(self) -> None:
+        """Deletes the folder, and the pointer to it if it was moved out."""
+        shutil.rmtree(self.path)
+        shutil.rmtree(self.data_dir / "postgresql", ignore_errors=True)
+
     def tidy(self, socket_dir: Path) -> None:
         """Removes a socket folder of a stopped server that lies elsewhere than with us."""
         if socket_dir.parent != self.path:

@@ -138,6 +138,20 @@ class Embedded:
             self._lock.release()
             self._lock = None
 
+    def remove(self) -> None:
+        """Stops the server and deletes the database for good, wherever it lies. Raises EmbeddedRefused, OSError."""
+        if self._lock is None:
+            self._home = open_home(self._data_dir, self._system_dir)
+            self._lock = Lock(self._home)  # nobody else may be running it
+            found = PidFile.read(self._home.cluster)
+            left = found and Postmaster.adopt(found.pid, self._home.cluster, self._home.account)
+            if left:
+                left.stop(STOP_S)
+        home = self._home
+        self.stop()
+        if home is not None:
+            home.remove()
+
     def _end_server(self) -> None:
         """Stops the server, and reaps a dead one."""
         if self._server is not None:

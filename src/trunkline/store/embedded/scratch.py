@@ -20,5 +20,5 @@ def scratch(settings: Mapping[str, str] | None = None) -> Iterator[Endpoint]:
     try:
         yield server.start()
     finally:
-        server.stop()
+        server.remove()
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,63 @@
+"""Pages with generated parts are current. `python tests/docs/test_settings_page.py` writes them anew."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trunkline.admin import declared
+from trunkline.cli.reference import reference as commands
+from trunkline.runtime import settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+GENERATED: dict[str, tuple[str, Callable[[], str]]] = {
+    "settings.md": ("settings", settings.reference),
+    "set-up-file.md": ("sections", declared.reference),
+    "command-line.md": ("commands", commands),
+}
+
+
+def written_anew(page: str) -> str:
+    """The page with its generated part as it should be."""
+    name, generate = GENERATED[page]
+    text = (DOCS / page).read_text("utf-8")
+    start, end = f"<!-- generated: {name} -->\n", "<!-- end -->\n"
+    before, rest = text.split(start)
+    return f"{before}{start}\n{generate()}\n{end}{rest.split(end, 1)[1]}"
+
+
+@pytest.mark.parametrize("page", GENERATED)
+def test_the_generated_part_is_current(page: str) -> None:
+    assert (DOCS / page).read_text("utf-8") == written_anew(page), f"run: python {Path(__file__).name}"
+
+
+def test_every_setting_is_on_its_page() -> None:
+    page = (DOCS / "settings.md").read_text("utf-8")
+    for name in settings.SETTINGS:
+        assert f"| `{name}` |" in page
+
+
+def examples(page: str) -> list[str]:
+    return re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
+
+
+def test_the_example_settings_are_settings(tmp_path: Path) -> None:
+    for number, text in enumerate(examples("settings.md")):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(text)
+        settings.check_listeners(settings.load(environ={}, file=file))
+
+
+def test_the_example_set_up_file_has_no_mistakes() -> None:
+    for text in examples("set-up-file.md"):
+        assert set(tomllib.loads(text)) == {"account", "plan", "sender", "carrier", "route"}
+        assert declared.read(text, "example").document.mistakes == []
+
+
+if __name__ == "__main__":
+    for page in GENERATED:
+        (DOCS / page).write_text(written_anew(page), "utf-8")

@@ -1,0 +1,49 @@
+"""An API process is killed under load: what it answered 202 is there, and another one answers at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.installation import installation
+from rig.trial import sizes, trial
+
+
+@dataclass(frozen=True)
+class Size:
+    kills: int
+    senders: int
+    between: int  # answers of 202 between two kills
+    per_s: float
+    back_s: float
+
+
+@sizes(Size(1, 4, 60, 150, 20), Size(10, 16, 600, 600, 3), 60)
+def test_nothing_accepted_is_lost(size: Size, folder: Path, database: str) -> None:
+    async def main() -> None:
+        async with installation(folder, database, processes={"api": 2}) as it:
+            client = await it.client(senders=size.senders)
+            await client.ask("begin", per_s=size.per_s)
+            for number in range(1, size.kills + 1):
+                await client.wait("accepted", size.between * number)
+                after = len(it.serve.events)
+                child = f"api-{1 + number % 2}"
+                await it.kill(child)
+                died, ready = (
+                    await it.serve.event(name, after=after, child=child) for name in ("child.died", "child.ready")
+                )
+                assert _seconds(died, ready) <= size.back_s
+            await client.wait("accepted", size.between * (size.kills + 1))
+            await client.ask("end")
+            await it.settled()
+            await it.verified()
+            answers = {line["answer"] for line in client.lines()}
+            assert answers <= {202, None}
+
+    trial(main(), 300)
+
+
+def _seconds(first: dict, then: dict) -> float:
+    from datetime import datetime
+
+    return (datetime.fromisoformat(then["at"]) - datetime.fromisoformat(first["at"])).total_seconds()
