@@ -126,8 +126,12 @@ class Rig:
             raise self._failure
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Begins to stop; `__exit__` waits for the end."""
         self._server.should_exit = True
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
         self._thread.join(10)
         assert not self._thread.is_alive()
 
@@ -157,6 +161,7 @@ class Rig:
             await conn.close()
         self.pool = await db.pool(self.dsn, name="test", size=4)
         self._accepter = accepter = Accepter(self.dsn)
+        self.real_accept = accepter.accept
         self._accepting = asyncio.create_task(accepter.run())
         self.api = Api(
             provisioning=lambda: self.picture,

@@ -49,8 +49,8 @@ def final(rig: Rig, msg_id: str, status: int, code: int = 0) -> None:
 
 def sent(rig: Rig, msg_id: str) -> None:
     rig.sql(
-        "INSERT INTO ref SELECT 1, $1::text, recipient, plan_id, msg_id, 1, 1, 1, 0, false, now(), now()"
-        " FROM msg WHERE msg_id = $1::uuid",
+        "INSERT INTO ref SELECT 1, $1::uuid::text, recipient, plan_id, msg_id, 1, 1, 1, 0, false, now(), now()"
+        " FROM msg WHERE msg_id = $1",
         uuid.UUID(msg_id),
     )
 

@@ -1,4 +1,4 @@
-"""A dispatcher is killed with its windows full: what was written is in doubt, what was not goes on, nothing twice unsaid."""
+"""A dispatcher is killed with its windows full: what was written is in doubt, the rest goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links end with their windows full: written parts are in doubt and never sent again, unwritten ones go on elsewhere."""
+"""Links end with their windows full: written parts are in doubt and never sent again, unwritten ones go on."""
 
 from __future__ import annotations
 

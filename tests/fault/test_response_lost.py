@@ -1,4 +1,4 @@
-"""The carrier takes a part and its answer gets lost, or comes after the timer: the link stays, nothing is sent again."""
+"""The carrier takes a part and its answer is lost, or comes after the timer: the link stays, nothing is sent again."""
 
 from __future__ import annotations
 

@@ -182,15 +182,19 @@ class ApiProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         self.flow.pause_writing()
         self.flow.pause_reading()
+        self.deadline = self.listener.now + self.limits.idle_s
 
     def resume_writing(self) -> None:
         self.flow.resume_writing()
+        self.deadline = self.listener.now + (self.limits.idle_s if self._phase == _IDLE else self.limits.body_s)
         self._go_on()
 
     def out_of_time(self) -> None:
         """The sweeper's word that the deadline is over."""
         self.deadline = _NEVER
-        if self.flow.read_paused:  # it is we who do not read
+        if self.flow.write_paused:
+            self.transport.abort()  # it does not read its answers
+        elif self.flow.read_paused:  # it is we who do not read
             self.deadline = self.listener.now + self.limits.body_s
         elif self._phase == _IDLE or self._no_more:
             if self.transport.get_write_buffer_size():

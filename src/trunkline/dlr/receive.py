@@ -70,15 +70,18 @@ class Receiver:
         await self._standing.close()
 
     async def _write(self, batch: list[Incoming]) -> None:
+        unanswered: list[list[Incoming]] = [batch]
         try:
-            await self._store(await self._standing.get(), batch)
+            await self._store(await self._standing.get(), batch, unanswered)
         except DatabaseError as error:
-            _log.warning("receipts.put_off", carrier_id=self.carrier_id, count=len(batch), error=log.explained(error))
+            count = sum(map(len, unanswered))
+            _log.warning("receipts.put_off", carrier_id=self.carrier_id, count=count, error=log.explained(error))
             self._standing.abandon()
-            for incoming in batch:
-                incoming.session.answer(incoming.pdu, ESME_RX_T_APPN)
+            for part in unanswered:
+                _answer(part, ESME_RX_T_APPN)
 
-    async def _store(self, conn: Connection, batch: list[Incoming]) -> None:
+    async def _store(self, conn: Connection, batch: list[Incoming], unanswered: list[list[Incoming]]) -> None:
+        """Stores and answers; `unanswered` is kept true at each step, for whoever has to answer after a failure."""
         now = await queue.database_now(conn)
         ids = [i.receipt.canonical_id for i in batch if i.receipt.canonical_id]
         found = match.by_id(await receipts.candidates(conn, self.carrier_id, ids, now - match.RECENT))
@@ -97,18 +100,22 @@ class Receiver:
                 unknown.append(incoming)
             else:
                 unread.append(incoming)
+        unanswered[:] = [known, unread, unknown]
         if matched:
             await settle.apply_receipts(conn, self.carrier_id, matched)
             self._settled.value += len(matched)
             _answer(known)
+        del unanswered[0]
         if unread:
             await receipts.not_understood(conn, self.carrier_id, [_unread(i) for i in unread])
             _RECEIPTS.of("not_understood").value += len(unread)
             _answer(unread)
+        del unanswered[0]
         if unknown:
             await receipts.park(conn, self.carrier_id, [_unparked(i) for i in unknown])
             self._parked.value += len(unknown)
             _answer(unknown)
+            unanswered.clear()
             await match.look(conn, self.carrier_id, [i.receipt.canonical_id for i in unknown])
 
     async def _quarantine(self, batch: list[Undecodable]) -> None:
@@ -124,9 +131,9 @@ class Receiver:
             undecodable.session.answer(undecodable.sequence, status, command_id=undecodable.command_id)
 
 
-def _answer(stored: Sequence[Incoming]) -> None:
-    for incoming in stored:
-        incoming.session.answer(incoming.pdu, ESME_ROK)
+def _answer(received: Sequence[Incoming], status: int = ESME_ROK) -> None:
+    for incoming in received:
+        incoming.session.answer(incoming.pdu, status)
 
 
 def _unparked(incoming: Incoming) -> UnparkedReceipt:

@@ -38,8 +38,12 @@ _RESET_FLOORS_S = 5.0
 # A commit may become visible after one with a later id, so the floor stays behind what was claimed last.
 _FLOOR_LAG_S = 0.25
 _CLAIM_MOST = 400
+# After a claim of few messages the next one gathers a little: nobody waits long, and a claim costs what ten cost.
+_FEW, _GATHER_S = 100, 0.004
 _CONFIGURATION_PAUSE_S = 60.0
 _WRITE_WITHIN_S = 0.5  # a claim is written within this time or given back
+# A claim whose answer was lost is looked for so long: a server that was cut off from us may commit it late.
+_LOST_FOR_S = 60.0
 
 
 class _Floor:
@@ -95,6 +99,8 @@ class Dispatch:
         self._draining = False
         self._held: list[tuple[Ticket, Link, int]] = []
         self._paused_until = 0.0
+        self._claim_no = 0
+        self._lost: dict[int, float] = {}  # claims whose rows are not in our hands, with the time of each
         self._loop = asyncio.get_running_loop()
         self._submitted = _SUBMITTED.of(pool.carrier.name)
         self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
@@ -128,6 +134,7 @@ class Dispatch:
             except DatabaseError as error:
                 _log.warning("dispatch.waits", carrier=self.pool.carrier.name, error=log.explained(error))
                 self._standing.abandon()
+                self._look_every_s = 0.0
                 await clock.sleep(0.3)
                 continue
             if not busy:
@@ -135,6 +142,11 @@ class Dispatch:
         for _, ticket, _ in self._waiting:
             self._outcomes.not_sent(ticket)
         self._waiting.clear()
+        if self._lost:
+            try:
+                await self._take_back(await self._standing.get(), self._loop.time())
+            except DatabaseError as error:  # they are the next owner's, in doubt
+                _log.warning("dispatch.claim_not_taken_back", error=log.explained(error))
         await self._standing.close()
 
     async def _pause(self) -> None:
@@ -151,6 +163,8 @@ class Dispatch:
         """One claim, or one step with what was claimed before. Returns whether there may be more to do at once."""
         now = self._loop.time()
         self._write_waiting(now)
+        if self._lost and now - self._looked_at > self._look_every_s:
+            await self._take_back(await self._standing.get(), now)
         free = min(self.pool.free - len(self._waiting), self.throttle.room(now), _CLAIM_MOST)
         if free <= 0 or now < self._paused_until or not self._may_write():
             return False
@@ -158,6 +172,9 @@ class Dispatch:
         lanes = await self._turn(conn, now)
         if not lanes:
             return False
+        # Until its rows are in our hands a claim counts as lost: whatever raises on the way, they are not forgotten.
+        self._claim_no += 1
+        self._lost[self._claim_no] = now
         claimed = await queue.claim(
             conn,
             self.carrier_id,
@@ -165,14 +182,33 @@ class Dispatch:
             lanes,
             free_parts=free,
             whole_window=not self.pool.outstanding and not self._waiting,
+            claim_no=self._claim_no,
         )
         if not claimed:
+            del self._lost[self._claim_no]
             for lane, _, _ in lanes:
                 del self._lanes[lane]
             return self._scanned_at < now - 0.05  # the lanes were known from before: look for others
+        contents, at = await queue.contents(conn, claimed), await self._time(conn)
+        del self._lost[self._claim_no]
         self._raise_floors(claimed, now)
-        self._submit_all(claimed, await queue.contents(conn, claimed), await self._time(conn))
+        self._submit_all(claimed, contents, at)
+        if len(claimed) < _FEW:
+            await clock.sleep(_GATHER_S)
         return True
+
+    async def _take_back(self, conn: Connection, now: float) -> None:
+        """Gives back what lost claims left in inflight: no byte of it was written."""
+        self._looked_at = now
+        count = await queue.unclaim(conn, self.carrier_id, self._epoch, list(self._lost))
+        if count:
+            _log.warning("dispatch.claim_taken_back", carrier=self.pool.carrier.name, count=count)
+            self._reset_at = float("-inf")  # it may lie below the floors
+        self._lost = {claim_no: at for claim_no, at in self._lost.items() if now - at < _LOST_FOR_S}
+        self._look_every_s = _RESET_FLOORS_S
+
+    _looked_at = float("-inf")
+    _look_every_s = 0.0  # at once after a loss, then now and then
 
     async def _turn(self, conn: Connection, now: float) -> list[tuple[Lane, UUID, int]]:
         """Whose turn it is: every lane of the highest priority that holds something, each with its fair share."""
@@ -308,6 +344,10 @@ class Dispatch:
             self.throttle.refused(now)
         elif action is Action.LINK_STATE:
             link.recycle()
+
+    def drained(self) -> None:
+        """The last answer has come: what was held for the next one's sake goes back to the queue."""
+        self._release_held(final=False)
 
     def _release_held(self, *, final: bool) -> None:
         """Parts refused for what may be our configuration: the message's fault if the next one is accepted, ours if

@@ -140,7 +140,9 @@ class Outcomes:
     def in_doubt(self, ticket: Ticket, code: int) -> None:
         """Written, and its answer will perhaps never come: 901 link lost, 902 response timer over."""
         claimed = ticket.claimed
-        self.doubts.add(DoubtfulPart(claimed.plan_id, claimed.msg_id, ticket.part_no, ticket.recipient, code))
+        self.doubts.add(
+            DoubtfulPart(claimed.plan_id, claimed.msg_id, ticket.part_no, ticket.recipient, code, claimed.claimed_at)
+        )
 
     # The writers.
 

@@ -86,6 +86,7 @@ class CarrierWork:
         if self._dispatching is not None:
             await self._dispatching
         await self.pool.drain(drain_s)
+        self.dispatch.drained()
         await self.outcomes.drained()
         await self.receiver.drained()
         await self.inbox.drained()

@@ -23,6 +23,7 @@ class Dispatcher:
         self._works: dict[CarrierId, CarrierWork] = {}
         self._held: set[CarrierId] = set()
         self._stopping: set[asyncio.Task[None]] = set()
+        self._draining = False
         self._lease = Lease(
             context.dsn,
             node=context.settings.node,
@@ -40,6 +41,7 @@ class Dispatcher:
                 group.create_task(self._follow(), name="follow provisioning"),
             ]
             await stop.wait()
+            self._draining = True
             tasks[2].cancel()
             await self._stop_all()
             for task in tasks:
@@ -72,7 +74,7 @@ class Dispatcher:
     def _match_provisioning(self) -> None:
         """Starts carriers that are held and not at work, and anew those whose links or dialect were changed."""
         provisioning = self._context.provisioning()
-        if provisioning is None:
+        if provisioning is None or self._draining:  # a carrier that comes with the lease now waits till we resign
             return
         for carrier_id in self._held:
             carrier = provisioning.carriers.get(carrier_id)

@@ -59,6 +59,8 @@ def _settings(name: str, hot: bool) -> dict[str, Any]:
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
         "tcp_user_timeout": "15000",
+        # A process that was frozen in a transaction must not keep its locks: the others' work waits for them.
+        "idle_in_transaction_session_timeout": "5000",
         **(HOT if hot else COLD),
     }
 
@@ -76,13 +78,11 @@ class Standing:
         self._name = name
         self._hot = hot
         self._conn: Connection | None = None
-        self.connected_at: float | None = None  # CLOCK_BOOTTIME seconds
 
     async def get(self) -> Connection:
         """The connection. Raises OSError, TimeoutError or asyncpg.PostgresError where it can't be opened."""
         if self._conn is None or self._conn.is_closed():
             self._conn = await connect(self._dsn, name=self._name, hot=self._hot)
-            self.connected_at = clock.boot_s()
         return self._conn
 
     def abandon(self) -> None:
@@ -90,7 +90,6 @@ class Standing:
         if self._conn is not None:
             self._conn.terminate()
             self._conn = None
-            self.connected_at = None
 
     async def close(self) -> None:
         if self._conn is not None and not self._conn.is_closed():

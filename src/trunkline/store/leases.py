@@ -26,7 +26,7 @@ async def register(conn: Connection, node: str, pid: int, lease_s: int) -> int:
 
 
 async def renew(conn: Connection, epoch: int, lease_s: int) -> bool:
-    """False where the lease is over: then the epoch is dead for good."""
+    """False where somebody ended the lease: then the epoch is dead for good."""
     return await conn.fetchval(_SQL.renew, epoch, lease_s) is not None
 
 

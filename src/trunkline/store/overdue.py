@@ -65,6 +65,12 @@ async def take_due_doubts(conn: Connection) -> list[DueDoubt]:
     ]
 
 
+async def mark_resubmitted(conn: Connection, messages: Sequence[tuple[PlanId, UUID]]) -> None:
+    """Messages that are sent once more, perhaps twice in all: from now on their record says so, whichever of the two a
+    receipt is about."""
+    await conn.execute(_SQL.mark_resubmitted, *columns(messages, 2))
+
+
 async def take_expired(conn: Connection) -> list[Expired]:
     """Takes what waits in the queues beyond its validity, at most 1000 of each."""
     rows = [*await conn.fetch(_SQL.expired_queued), *await conn.fetch(_SQL.expired_later)]

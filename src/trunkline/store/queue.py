@@ -99,6 +99,7 @@ class DoubtfulPart(NamedTuple):
     part_no: int
     recipient: str
     code: int
+    claimed_at: dt.datetime
 
 
 def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
@@ -158,10 +159,12 @@ async def claim(
     *,
     free_parts: int,
     whole_window: bool,
+    claim_no: int,
 ) -> list[Claimed]:
     """Takes messages of the lanes (lane, last msg_id already taken, at most so many), up to `free_parts` parts.
 
     Nothing where the lease of `epoch` is over. `whole_window`: a message larger than the window may come, alone.
+    `claim_no`: a number that no other claim of `epoch` for this carrier has, for `unclaim`.
     """
     rows = await conn.fetch(
         _SQL.claim,
@@ -173,8 +176,15 @@ async def claim(
         [take for _, _, take in lanes],
         free_parts,
         whole_window,
+        claim_no,
     )
     return [Claimed(*row) for row in rows]
+
+
+async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: Sequence[int]) -> int:
+    """Gives back what stands in inflight by these claims, none of which was handed to a link. Returns how many
+    messages."""
+    return len(await conn.fetch(_SQL.unclaim, carrier_id, epoch, claims))
 
 
 async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content | None]:
@@ -212,7 +222,7 @@ async def put_off(conn: Connection, rows: Sequence[tuple[Requeued, dt.datetime]]
 
 
 async def put_in_doubt(conn: Connection, carrier_id: CarrierId, rows: Sequence[DoubtfulPart]) -> None:
-    await conn.fetch(_SQL.put_in_doubt, carrier_id, *columns(rows, 5))
+    await conn.fetch(_SQL.put_in_doubt, carrier_id, *columns(rows, 6))
 
 
 async def move_due(conn: Connection) -> int:

@@ -221,6 +221,7 @@ CREATE TABLE inflight (
     part_no     smallint NOT NULL,
     carrier_id  integer NOT NULL,
     epoch       bigint NOT NULL,                -- the dispatcher that claimed it
+    claim_no    integer NOT NULL,               -- its how many-th claim: tells one whose answer was lost
     claimed_at  timestamptz NOT NULL,
     tries       smallint NOT NULL,
     resubmitted boolean NOT NULL,

@@ -20,13 +20,16 @@ _log = log.get_logger()
 Look = Callable[[Connection, CarrierId, Sequence[str]], Awaitable[None]]
 
 
-async def ended_leases(conn: Connection, lease_s: int, *, retire: bool) -> int:
-    """Ends leases that ran out (if this process has been connected for a whole lease: `retire`), and puts what their
-    holders had claimed in doubt. Returns how many parts."""
+async def ended_leases(conn: Connection, lease_s: int, *, may_retire: Callable[[], bool]) -> int:
+    """Ends leases that ran out, and puts what their holders had claimed in doubt. Returns how many parts.
+
+    `may_retire`: whether this process has been connected for a whole lease. It is asked once the transaction runs: from
+    there on now() stands still, so a server that falls silent later ends no lease that it kept from being renewed.
+    """
     async with conn.transaction():
         if not await overdue.try_task(conn, "leases"):
             return 0
-        if retire:
+        if may_retire():
             for ended in await leases.retire(conn, lease_s):
                 _log.warning("lease.ended", epoch=ended.epoch, node=ended.node, pid=ended.pid)
         count = await leases.rescue(conn)
@@ -69,6 +72,7 @@ async def ended_doubts(conn: Connection) -> int:
                 outcomes.append(PartOutcome(doubt.plan_id, doubt.msg_id, doubt.part_no, Status.UNKNOWN, doubt.code))
         if again:
             await queue.give_back(conn, _merged(again))
+            await overdue.mark_resubmitted(conn, [(doubt.plan_id, doubt.msg_id) for doubt in again])
             await conn.execute("SELECT pg_notify('mt', 'again')")
         await settle.apply(conn, moves)
         if outcomes:

@@ -34,6 +34,7 @@ class Rounds:
         self._look = look
         self._without_receipt = overdue.WithoutReceipt()
         self._standing: dict[str, Standing] = {}
+        self._lease_round_at = self._connected_at = float("-inf")
 
     def tasks(self) -> list[Task]:
         return [
@@ -69,10 +70,17 @@ class Rounds:
         return await queue.move_due(conn) > 0
 
     async def _leases(self, conn: Connection) -> bool:
-        connected_at = self._standing["leases"].connected_at
-        retire = connected_at is not None and clock.boot_s() - connected_at >= self._lease_s
-        await rescue.ended_leases(conn, self._lease_s, retire=retire)
+        await rescue.ended_leases(conn, self._lease_s, may_retire=self._connected_for_a_lease)
+        self._lease_round_at = clock.boot_s()
         return False
+
+    def _connected_for_a_lease(self) -> bool:
+        """Whether the server has answered us for a whole lease. While it was silent nobody else may have reached it
+        either, and this process may have been asleep: then the time counts anew."""
+        now = clock.boot_s()
+        if now - self._lease_round_at > self._lease_s / 2:
+            self._connected_at = now
+        return now - self._connected_at >= self._lease_s
 
     async def _doubts(self, conn: Connection) -> bool:
         return await rescue.ended_doubts(conn) > 0

@@ -1,8 +1,9 @@
 """A TCP proxy that spoils the connection between two parties on command: the network's own faults.
 
 `delay_s` and `jitter_s` on each chunk, `slice` (so many octets a write), `stall` (nothing passes, nothing ends),
-`blackhole` (what comes is swallowed), `reset_after` octets to the server, and `cut`: RST on both sides now. The server is a
-port of loopback or a unix socket.
+`blackhole` (what comes is swallowed), `reset_after` octets to the server, `cut` (RST on both sides now), `lose_answer`
+(the server has done what it was asked, and the answer never arrives). The server is a port of loopback, or a unix
+socket.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class FaultProxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._open: set[asyncio.StreamWriter] = set()
+        self._losing: tuple[bytes, int, asyncio.Future[None]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def stall(self) -> None:
@@ -53,6 +55,22 @@ class FaultProxy:
             _reset(writer)
         return len(ends)
 
+    def lose_answer(self, name: bytes, nth: int) -> asyncio.Future[None]:
+        """Of the connections whose first octets hold `name`: the nth answer from now on is not passed on, and that
+        connection is reset. The future tells when it has happened."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._losing = (name, nth, future)
+        return future
+
+    def _is_lost(self, first: bytes) -> bool:
+        if self._losing is None or self._losing[0] not in first:
+            return False
+        name, left, future = self._losing
+        self._losing = (name, left - 1, future) if left > 1 else None
+        if left == 1 and not future.done():
+            future.set_result(None)
+        return left == 1
+
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connection_count += 1
         try:
@@ -64,9 +82,10 @@ class FaultProxy:
             _reset(writer)
             return
         self._open |= {writer, there[1]}
+        first = bytearray()  # what the client said first: who it is
         ways = [
-            asyncio.create_task(self._pass(reader, there[1], to_server=True)),
-            asyncio.create_task(self._pass(there[0], writer, to_server=False)),
+            asyncio.create_task(self._pass(reader, there[1], first, to_server=True)),
+            asyncio.create_task(self._pass(there[0], writer, first, to_server=False)),
         ]
         self._tasks.update(ways)
         await asyncio.wait(ways)
@@ -75,10 +94,17 @@ class FaultProxy:
             self._open.discard(one)
             one.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_server: bool) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytearray, *, to_server: bool
+    ) -> None:
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             while chunk := await reader.read(65536):
                 await self._flowing.wait()
+                if to_server and len(first) < 1000:
+                    first += chunk
+                if not to_server and self._is_lost(first):
+                    _reset(writer)
+                    return
                 if self.delay_s or self.jitter_s:
                     await clock.sleep(self.delay_s + random.random() * self.jitter_s)
                 if self.blackhole:

@@ -225,13 +225,17 @@ class Installation:
         """Checks every invariant; raises AssertionError with all findings if one is broken."""
         findings = verify(await self.ledgers(), Expected(**expected))
         if any(finding.breaches for finding in findings.values()):
-            kept = Path(tempfile.mkdtemp(prefix="trunkline-fault-"))
-            for file in self.folder.glob("*.jsonl"):
-                shutil.copy(file, kept)
-            shutil.copy(self.folder / "serve.log", kept)
-            told = "\n".join(str(finding) for finding in findings.values())
-            raise AssertionError(f"ledgers kept in {kept}\n{told}")
+            raise AssertionError("\n".join(str(finding) for finding in findings.values()))
         return findings
+
+    async def keep(self) -> Path:
+        """Copies what was recorded to a folder that stays, for whoever looks into a failure; returns it."""
+        kept = Path(tempfile.mkdtemp(prefix="trunkline-failed-"))
+        with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
+            await asyncio.wait_for(ledger.dump(self.database, kept / "db.jsonl"), 5)
+        for file in (*self.folder.glob("*.jsonl"), self.folder / "serve.log"):
+            shutil.copy(file, kept)
+        return kept
 
 
 @asynccontextmanager
@@ -279,6 +283,10 @@ async def installation(
         built = Installation(folder, serve, *recorders)
         await recorders[0].wait("bind", binds)
         yield built
+    except BaseException as failure:
+        if built is not None:
+            failure.add_note(f"what was recorded: {await built.keep()}")
+        raise
     finally:
         for client in built.clients if built is not None else ():
             await client.stop()
@@ -299,7 +307,6 @@ def _environment(data: Path, database: str | None, lease_s: int, processes: dict
         **{f"TRUNKLINE_{name.upper()}_PROCESSES": str(count) for name, count in wanted.items()},
     }
     if database is not None:
-        values["TRUNKLINE_DATABASE_URL"] = database
-    if os.environ.get("TRUNKLINE_ALLOW_UNSAFE_DATABASE") is None:
-        values["TRUNKLINE_ALLOW_UNSAFE_DATABASE"] = "true"  # the test server runs without fsync: processes die here, not machines
+        # The tests' own server runs without fsync: processes die here, not machines.
+        values |= {"TRUNKLINE_DATABASE_URL": database, "TRUNKLINE_ALLOW_UNSAFE_DATABASE": "true"}
     return values

@@ -28,8 +28,7 @@ SELECT (SELECT count(*) FROM mt_queue) AS queued, (SELECT count(*) FROM mt_later
 """
 
 _TABLES = {
-    "msg": "SELECT msg_id, recipient, body, callback_url, parts, status, error_code, sent_at, final_at, resubmitted, late"
-    " FROM msg",
+    "msg": "SELECT msg_id, recipient, body, callback_url, parts, status, error_code, resubmitted, late FROM msg",
     "ref": "SELECT canonical_id, recipient, msg_id, part_no, resubmitted FROM ref",
     "attempt": "SELECT msg_id, part_no, outcome, command_status FROM attempt",
     "receipt": "SELECT canonical_id, recipient, msg_id, part_no, stat FROM receipt",

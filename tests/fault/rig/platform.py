@@ -1,4 +1,4 @@
-"""An installation for the fault tests, in the foreground: the real roles, with one account, plan and carrier laid first.
+"""An installation for the fault tests, in the foreground: the real roles, one account, plan and carrier laid first.
 
 Settings come from the environment, the layout as JSON in the first argument. Once all roles are ready one line of JSON
 goes to standard output; the log goes to standard error.

@@ -1,7 +1,7 @@
 """What all recorders are made of: a process with a ledger and a control line.
 
-A recorder appends one JSON line to its ledger, in one write, before it answers whoever it answers, and each is a process
-of its own: whatever is killed beside it, its evidence stays. It is driven over a line of JSON each way, on a TCP port of
+A recorder appends one JSON line to its ledger, in one write, before it answers whoever it answers, and each is a
+process of its own: whatever is killed beside it, its evidence stays. It is driven by lines of JSON, on a TCP port of
 loopback; a question may be answered late ("once so many submits have come"), which is how tests wait. It ends when its
 standard input is closed, so that nothing outlives a test that died.
 """

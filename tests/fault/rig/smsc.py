@@ -194,8 +194,7 @@ class Smsc(Recorder):
     def _receipts(self, link: Link, pdu: SubmitSm, smsc_id: str) -> list[Receipt]:
         wants = self.behaviour
         shown = {"dec": smsc_id, "hex": f"{int(smsc_id):x}", "HEX": f"{int(smsc_id):X}"}[wants.id_form]
-        made = [self._receipt(link, shown, pdu.destination_addr, pdu.source_addr) for _ in range(wants.copies)]
-        return made
+        return [self._receipt(link, shown, pdu.destination_addr, pdu.source_addr) for _ in range(wants.copies)]
 
     def _receipt(self, link: Link | None, shown: str, source: str, destination: str) -> Receipt:
         self._rid += 1

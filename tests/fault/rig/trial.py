@@ -20,7 +20,9 @@ def trial(main: Coroutine[Any, Any, None], within_s: float = 100.0) -> None:
 def sizes(short: Any, full: Any, budget_s: int) -> pytest.MarkDecorator:
     """`size`: the short form in every run, the full one under the mark `fault`, within its budget and start-up."""
     marks = [pytest.mark.fault, pytest.mark.timeout(budget_s * 3 + 120)]
-    return pytest.mark.parametrize("size", [pytest.param(short, id="short"), pytest.param(full, id="full", marks=marks)])
+    return pytest.mark.parametrize(
+        "size", [pytest.param(short, id="short"), pytest.param(full, id="full", marks=marks)]
+    )
 
 
 async def fetchval(dsn: str, query: str, *values: Any) -> Any:

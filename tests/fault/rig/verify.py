@@ -191,7 +191,7 @@ def _receipts_kept(run: _Run) -> Finding:
     for row in run.ledgers.rows("receipt"):
         stored.add((row["canonical_id"], (row["recipient"] or "").lstrip("+")))
     for row in run.ledgers.rows("parked"):
-        stored |= {(row["canonical_id"], row["source"].lstrip("+")), (row["canonical_id"], row["destination"].lstrip("+"))}
+        stored |= {(row["canonical_id"], row[end].lstrip("+")) for end in ("source", "destination")}
     found.counts = {"answered_ok": len(taken), "made": len(run.receipts), "stored": len(stored)}
     for rid in sorted(taken):
         receipt = run.receipts[rid]

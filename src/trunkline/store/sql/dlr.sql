@@ -19,9 +19,9 @@ FROM parked WHERE carrier_id = $1 AND canonical_id = ANY($2::text[]) ORDER BY pa
 -- name: orphans
 -- Parked receipts whose part is known all the same: a crash came between a commit and the look after it.
 SELECT DISTINCT p.carrier_id, p.canonical_id FROM parked p
-WHERE p.received_at > trunkline_now() - interval '10 minutes' AND p.received_at < trunkline_now() - interval '2 seconds'
+WHERE p.received_at > (SELECT trunkline_now()) - interval '10 minutes' AND p.received_at < (SELECT trunkline_now()) - interval '2 seconds'
   AND EXISTS (SELECT FROM ref r WHERE r.carrier_id = p.carrier_id AND r.canonical_id = p.canonical_id
-              AND r.sent_at > trunkline_now() - interval '35 days')
+              AND r.sent_at > (SELECT trunkline_now()) - interval '35 days')
 LIMIT 1000
 
 -- name: resolve_doubts
@@ -34,9 +34,9 @@ WITH pair AS (
     FROM doubt d
     JOIN parked p ON p.carrier_id = d.carrier_id AND p.received_at >= d.claimed_at
          AND (p.source = d.recipient OR p.destination = d.recipient)
-    WHERE p.received_at < trunkline_now() - interval '2 seconds'
+    WHERE p.received_at < (SELECT trunkline_now()) - interval '2 seconds'
       AND NOT EXISTS (SELECT FROM ref r WHERE r.carrier_id = p.carrier_id AND r.canonical_id = p.canonical_id
-                      AND r.sent_at > trunkline_now() - interval '35 days')
+                      AND r.sent_at > (SELECT trunkline_now()) - interval '35 days')
     GROUP BY d.carrier_id, d.recipient
     HAVING count(DISTINCT (d.plan_id, d.msg_id, d.part_no)) = 1 AND count(DISTINCT p.canonical_id) = 1
     LIMIT 1000
@@ -47,26 +47,26 @@ WITH pair AS (
 INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
                  claimed_at, sent_at)
 SELECT g.carrier_id, g.canonical_id, g.recipient, g.plan_id, g.msg_id, g.part_no, m.parts, g.link_id, g.tries,
-       g.resubmitted, g.claimed_at, trunkline_now()
+       g.resubmitted, g.claimed_at, (SELECT trunkline_now())
 FROM gone g JOIN msg m ON m.plan_id = g.plan_id AND m.msg_id = g.msg_id
 RETURNING carrier_id, canonical_id
 
 -- name: not_understood
 INSERT INTO receipt (carrier_id, link_id, received_at, canonical_id, recipient, stat, err, status, error_code, raw)
-SELECT $1, r.link_id, trunkline_now(), r.canonical_id, r.recipient, r.stat, r.err, r.status, r.error_code, r.raw
+SELECT $1, r.link_id, (SELECT trunkline_now()), r.canonical_id, r.recipient, r.stat, r.err, r.status, r.error_code, r.raw
 FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::smallint[], $9::bytea[])
      AS r(link_id, canonical_id, recipient, stat, err, status, error_code, raw)
 
 -- name: quarantine
 INSERT INTO quarantine (carrier_id, link_id, at, reason, raw)
-SELECT $1, r.link_id, trunkline_now(), r.reason, r.raw
+SELECT $1, r.link_id, (SELECT trunkline_now()), r.reason, r.raw
 FROM unnest($2::int[], $3::text[], $4::bytea[]) AS r(link_id, reason, raw)
 
 -- name: retire_parked
 -- Receipts that waited in vain: they stay as unmatched receipts, for the operator to see.
 WITH gone AS (
     DELETE FROM parked WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM parked WHERE received_at < trunkline_now() - $1::int * interval '1 hour' LIMIT 5000))
+        SELECT ctid FROM parked WHERE received_at < (SELECT trunkline_now()) - $1::int * interval '1 hour' LIMIT 5000))
     RETURNING *
 )
 INSERT INTO receipt (carrier_id, link_id, received_at, canonical_id, recipient, stat, err, status, error_code)

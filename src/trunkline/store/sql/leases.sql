@@ -2,9 +2,9 @@
 INSERT INTO dispatcher (node, pid, lease_until) VALUES ($1, $2, now() + $3::int * interval '1 second') RETURNING epoch
 
 -- name: renew
--- A lease that was over once is never taken up again: its holder starts anew with another epoch.
-UPDATE dispatcher SET lease_until = now() + $2::int * interval '1 second'
-WHERE epoch = $1 AND lease_until > now() RETURNING epoch
+-- As long as nobody has ended it (retire deletes the row), a lease that ran out is still its holder's: while the
+-- database was away nobody could renew. One that was ended is never taken up again.
+UPDATE dispatcher SET lease_until = now() + $2::int * interval '1 second' WHERE epoch = $1 RETURNING epoch
 
 -- name: resign
 DELETE FROM dispatcher WHERE epoch = $1
@@ -33,7 +33,7 @@ ON CONFLICT (carrier_id) DO UPDATE SET epoch = EXCLUDED.epoch
 SELECT carrier_id FROM carrier_lease WHERE epoch = $1
 
 -- name: seen_up
-UPDATE carrier_lease SET up_at = trunkline_now() WHERE epoch = $1 AND carrier_id = ANY($2::int[])
+UPDATE carrier_lease SET up_at = (SELECT trunkline_now()) WHERE epoch = $1 AND carrier_id = ANY($2::int[])
 
 -- name: rescue
 -- What dead dispatchers had claimed is in doubt: whether it was written nobody can tell.
@@ -43,7 +43,7 @@ WITH gone AS (
 )
 INSERT INTO doubt (plan_id, msg_id, part_no, carrier_id, recipient, code, claimed_at, resolve_at, tries, resubmitted)
 SELECT g.plan_id, g.msg_id, g.part_no, g.carrier_id, coalesce(m.recipient, ''), 901, g.claimed_at,
-       trunkline_now() + p.resolve_after_s * interval '1 second', g.tries, g.resubmitted
+       (SELECT trunkline_now()) + p.resolve_after_s * interval '1 second', g.tries, g.resubmitted
 FROM gone g
 JOIN plan p ON p.plan_id = g.plan_id
 JOIN msg m ON m.plan_id = g.plan_id AND m.msg_id = g.msg_id

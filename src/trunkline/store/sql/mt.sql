@@ -50,8 +50,11 @@ SELECT priority, plan_id FROM lane LIMIT 5000
 -- The intent, committed before a byte goes to the carrier: rows leave the queue and stand in inflight, under the
 -- lease of this dispatcher ($2). $3..$6: lanes with the last msg_id already taken from each (an in-memory floor: the
 -- index entries of taken rows below it are not walked again while an old snapshot keeps them) and how many to look at.
--- $7: free window in parts; $8: the whole window is free, so that a message larger than it may be taken alone.
-WITH lane AS (
+-- $7: free window in parts; $8: the whole window is free, so that a message larger than it may be taken alone. $9: the
+-- number of this claim, so that one whose answer was lost can be taken back.
+WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder proves that it is his
+    SELECT trunkline_now() AS now
+), lane AS (
     SELECT l.* FROM unnest($3::smallint[], $4::int[], $5::uuid[], $6::int[]) WITH ORDINALITY
          AS l(priority, plan_id, after, take, turn)
     WHERE (SELECT epoch FROM carrier_lease WHERE carrier_id = $1) = $2
@@ -67,13 +70,34 @@ WITH lane AS (
         WHERE upto <= $7::int OR ($8::boolean AND upto = parts)))
     RETURNING plan_id, priority, msg_id, missing, tries, resubmitted, expires_at
 ), noted AS (
-    INSERT INTO inflight (plan_id, msg_id, part_no, carrier_id, epoch, claimed_at, tries, resubmitted)
-    SELECT plan_id, msg_id, 1, $1, $2, (SELECT trunkline_now()), tries, resubmitted FROM gone WHERE missing = 1
+    INSERT INTO inflight (plan_id, msg_id, part_no, carrier_id, epoch, claim_no, claimed_at, tries, resubmitted)
+    SELECT plan_id, msg_id, 1, $1, $2, $9::int, (SELECT now FROM at), tries, resubmitted FROM gone WHERE missing = 1
     UNION ALL
-    SELECT plan_id, msg_id, part, $1, $2, (SELECT trunkline_now()), tries, resubmitted
+    SELECT plan_id, msg_id, part, $1, $2, $9::int, (SELECT now FROM at), tries, resubmitted
     FROM gone CROSS JOIN generate_series(1, 63) AS part WHERE missing <> 1 AND (missing >> (part - 1)) & 1 = 1
 )
-SELECT plan_id, priority, msg_id, missing, tries, resubmitted, expires_at, (SELECT trunkline_now()) AS claimed_at FROM gone
+SELECT plan_id, priority, msg_id, missing, tries, resubmitted, expires_at, (SELECT now FROM at) AS claimed_at FROM gone
+
+-- name: unclaim
+-- Claims whose answer was lost: what was committed of them never went to the carrier, and goes back to the queue.
+WITH gone AS (
+    DELETE FROM inflight WHERE carrier_id = $1 AND epoch = $2 AND claim_no = ANY($3::int[])
+    RETURNING plan_id, msg_id, part_no, tries, resubmitted
+), back AS (
+    SELECT plan_id, msg_id, bit_or(1::bigint << (part_no - 1)) AS missing, count(*) AS parts, max(tries) AS tries,
+           bool_or(resubmitted) AS resubmitted
+    FROM gone GROUP BY plan_id, msg_id
+)
+INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, tries, resubmitted, expires_at)
+SELECT $1, b.plan_id, p.priority, b.msg_id, b.missing, b.parts, b.tries, b.resubmitted, m.expires_at
+FROM back b
+CROSS JOIN LATERAL (SELECT priority FROM plan WHERE plan_id = b.plan_id OFFSET 0) AS p
+CROSS JOIN LATERAL (
+    SELECT expires_at FROM msg WHERE msg.plan_id = b.plan_id AND msg.msg_id = b.msg_id OFFSET 0) AS m
+ON CONFLICT (carrier_id, priority, plan_id, msg_id) DO UPDATE
+    SET missing = mt_queue.missing | EXCLUDED.missing,
+        parts = length(replace((mt_queue.missing | EXCLUDED.missing)::bit(64)::text, '0', ''))
+RETURNING msg_id
 
 -- name: claimed
 -- What to submit of claimed messages. $3, $4: smallest and largest msg_id, so that only their partitions are opened.
@@ -106,7 +130,8 @@ SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tr
 FROM o
 
 -- name: attempted
--- Attempts that were not accepted: the record, and the end of the intent.
+-- Attempts that were not accepted: the record, and the end of the intent; of that attempt's own (by its claimed_at): by
+-- now the part may have been claimed again, by somebody else, who alone decides about it.
 WITH o AS (
     SELECT * FROM unnest($2::int[], $3::uuid[], $4::smallint[], $5::int[], $6::smallint[], $7::timestamptz[],
                          $8::text[], $9::bigint[], $10::timestamptz[])
@@ -115,13 +140,15 @@ WITH o AS (
     DELETE FROM inflight WHERE ctid = ANY (ARRAY(
         SELECT f.tid FROM o CROSS JOIN LATERAL (
             SELECT ctid AS tid FROM inflight
-            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS f))
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no AND claimed_at = o.claimed_at
+            OFFSET 0) AS f))
     RETURNING plan_id, msg_id, part_no
 ), cleared AS (
     DELETE FROM doubt WHERE ctid = ANY (ARRAY(
         SELECT d.tid FROM o CROSS JOIN LATERAL (
             SELECT ctid AS tid FROM doubt
-            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS d))
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no AND claimed_at = o.claimed_at
+            OFFSET 0) AS d))
     RETURNING plan_id, msg_id, part_no
 ), noted AS (
     INSERT INTO attempt (plan_id, msg_id, part_no, carrier_id, link_id, tries, claimed_at, ended_at, outcome,
@@ -158,19 +185,22 @@ ON CONFLICT (plan_id, msg_id) DO UPDATE
 -- name: put_in_doubt
 -- Written to the carrier, outcome unknown. The plan says how long a receipt or a late response is waited for.
 WITH o AS (
-    SELECT * FROM unnest($2::int[], $3::uuid[], $4::smallint[], $5::text[], $6::smallint[])
-         AS o(plan_id, msg_id, part_no, recipient, code)
+    SELECT * FROM unnest($2::int[], $3::uuid[], $4::smallint[], $5::text[], $6::smallint[], $7::timestamptz[])
+         AS o(plan_id, msg_id, part_no, recipient, code, claimed_at)
 ), landed AS (
     DELETE FROM inflight WHERE ctid = ANY (ARRAY(
         SELECT f.tid FROM o CROSS JOIN LATERAL (
             SELECT ctid AS tid FROM inflight
-            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS f))
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no AND claimed_at = o.claimed_at
+            OFFSET 0) AS f))
     RETURNING plan_id, msg_id, part_no, claimed_at, tries, resubmitted
 )
 INSERT INTO doubt (plan_id, msg_id, part_no, carrier_id, recipient, code, claimed_at, resolve_at, tries, resubmitted)
 SELECT l.plan_id, l.msg_id, l.part_no, $1, o.recipient, o.code, l.claimed_at,
        (SELECT trunkline_now()) + p.resolve_after_s * interval '1 second', l.tries, l.resubmitted
-FROM landed l JOIN o ON o.plan_id = l.plan_id AND o.msg_id = l.msg_id AND o.part_no = l.part_no CROSS JOIN LATERAL (SELECT resolve_after_s FROM plan WHERE plan_id = l.plan_id OFFSET 0) AS p
+FROM landed l
+JOIN o ON o.plan_id = l.plan_id AND o.msg_id = l.msg_id AND o.part_no = l.part_no
+CROSS JOIN LATERAL (SELECT resolve_after_s FROM plan WHERE plan_id = l.plan_id OFFSET 0) AS p
 ON CONFLICT DO NOTHING
 
 -- name: move_due

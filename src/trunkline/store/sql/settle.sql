@@ -61,7 +61,7 @@ SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 
 -- name: parts_refused
 INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
-SELECT *, true, trunkline_now() FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::smallint[])
+SELECT *, true, (SELECT trunkline_now()) FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::smallint[])
 ON CONFLICT DO NOTHING
 
 -- name: part_states
