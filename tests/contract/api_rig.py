@@ -146,9 +146,7 @@ class Rig:
         await self._serving
         self._accepting.cancel()
         await asyncio.gather(self._accepting, return_exceptions=True)
-        for standing in (self._accepter._standing, self._accepter._waker):
-            if standing is not None:
-                await standing.close()
+        await self._accepter._standing.close()
         await self.pool.close()
 
     async def _start(self) -> None:
@@ -161,6 +159,7 @@ class Rig:
             await conn.close()
         self.pool = await db.pool(self.dsn, name="test", size=4)
         self._accepter = accepter = Accepter(self.dsn)
+        accepter._wake_late = lambda: None  # nobody here to be woken
         self.real_accept = accepter.accept
         self._accepting = asyncio.create_task(accepter.run())
         self.api = Api(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -35,8 +36,8 @@ class DeliveryReceipt(Struct, frozen=True, rename="camel", gc=False):
     error_code: str
     error_message: str
     segments: int | None
-    price: Raw | None
-    ptf: Raw | None
+    price: float | None  # a Raw, so that it is exact: see `money`
+    ptf: float | None
     currency: str | None
     country: str | None
     mccmnc: str | None
@@ -71,11 +72,14 @@ _CODES = {int(code): (code, entry.title) for code, entry in DELIVERY_CODES.items
 
 
 @lru_cache(maxsize=4096)
-def money(micro: int) -> Raw:
-    """Micro-units as an exact JSON number: 7500 → 0.0075. Prices are few, so the spelling is kept."""
+def money(micro: int) -> float:
+    """Micro-units as an exact JSON number: 7500 → 0.0075. Prices are few, so the spelling is kept.
+
+    What is returned is the number's spelling for the encoder; it is a float only in the description of the record.
+    """
     whole, rest = divmod(abs(micro), 1_000_000)
     number = f"{'-' if micro < 0 else ''}{whole}" + (f".{rest:06d}".rstrip("0") if rest else "")
-    return Raw(number.encode())
+    return cast(float, Raw(number.encode()))
 
 
 def record_json(record: Record, account_public_id: str, plan_public_id: str) -> bytes:

@@ -35,6 +35,7 @@ class Accepter:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._standing = Standing(dsn, name="accept")
+        self._waker = Standing(dsn, name="wake", hot=False)
         self._gather: Gather[_Waiting] = Gather(self._write, linger_s=0.001, most=256, alone=False)
         self._woken_at = 0.0
         self._wake_due = False
@@ -50,6 +51,11 @@ class Accepter:
         await self._gather.drained()
         if self._lookups:
             await asyncio.wait(self._lookups)
+
+    async def close(self) -> None:
+        """Gives the connections back, after `drained`."""
+        await self._standing.close()
+        await self._waker.close()
 
     def accept(self, submission: Submission) -> asyncio.Future[Accepted]:
         """Queues a submission for the next batch; the future tells what became of it."""
@@ -145,13 +151,9 @@ class Accepter:
     async def _notify(self) -> None:
         self._woken_at = asyncio.get_running_loop().time()
         try:
-            if self._waker is None:
-                self._waker = Standing(self._dsn, name="wake", hot=False)
             await queue.wake(await self._waker.get())
         except DatabaseError:
             pass  # the dispatchers' own poll finds the rows
-
-    _waker: Standing | None = None
 
 
 def _answer(batch: list[_Waiting], outcome: Accepted) -> None:

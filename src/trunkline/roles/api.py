@@ -67,6 +67,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
             await clock.sleep(0.02)
         await accepter.drained()
         accepting.cancel()
+    await accepter.close()
     await readers.close()
 
 
