@@ -41,12 +41,13 @@ STOCK = """
 WITH stock AS (
     SELECT n, to_timestamp(($3::bigint - n * ($4::bigint / $2)) / 1000.0) AS at FROM generate_series(1, $2::bigint) AS n
 ), made AS (
-    SELECT n, at, (substr(msg_id_floor(at)::text, 1, 14) || '-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS msg_id
+    SELECT n, at, (substr(msg_id_floor(at)::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS msg_id
     FROM stock
 ), stored AS (
     INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, country, mccmnc, encoding, parts, expires_at,
                      status, sent_at, final_at)
-    SELECT $1, msg_id, 1, CASE n % 5 WHEN 0 THEN 'Rare' ELSE '+15550001111' END, '+1555' || lpad((n % 997)::text, 7, '0'),
+    SELECT $1, msg_id, 1, CASE n % 5 WHEN 0 THEN 'Rare' ELSE '+15550001111' END,
+           '+1555' || lpad((n % 997)::text, 7, '0'),
            repeat('x', (n % 160)::int), CASE n % 7 WHEN 0 THEN 'NL' ELSE 'US' END,
            CASE n % 11 WHEN 0 THEN '310260' END, 0, 1, at, CASE n % 3 WHEN 0 THEN NULL ELSE 2 + n % 3 END,
            CASE n % 3 WHEN 0 THEN NULL ELSE at END, CASE n % 3 WHEN 0 THEN NULL ELSE at END

@@ -73,6 +73,10 @@ def test_pages_against_the_same_filters_in_python(database: str) -> None:
         assert sorted(everything, key=lambda record: record.msg_id, reverse=True) == everything
         assert {record.status for record in everything} == {Status.QUEUED, Status.SENT, Status.FAILED, Status.UNKNOWN}
 
+        one = everything[700]
+        moment = one.msg_id.int >> 80
+        assert runner.run(walk(conn, replace(wide, from_ms=moment, to_ms=moment), 5, 5000)) == [one]
+
         @given(filters, st.integers(1, 100), st.sampled_from([1, 7, 100, 101, 5000]))
         @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
         def check(by: Filters, limit: int, scan_bound: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httptools
 from msgspec import Struct
 
 from trunkline.contract.problem import MEDIA_TYPE, Refusal, problem_json
@@ -79,3 +80,13 @@ def refused(refusal: Refusal, request_id: str) -> Response:
 def unavailable(detail: str) -> Refusal:
     """The refusal of what may work in a moment."""
     return Refusal("unavailable", detail, retry_after_s=1)
+
+
+def origin_form(url: bytes) -> bytes:
+    """Path and query of another form of request target (RFC 9112 §3.2); of no form, `*`, which no operation has."""
+    try:
+        parsed = httptools.parse_url(url)
+    except httptools.HttpParserInvalidURLError:
+        return b"*"
+    path: bytes = parsed.path or b"*"
+    return path + b"?" + parsed.query if parsed.query else path

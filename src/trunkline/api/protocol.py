@@ -26,7 +26,7 @@ from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from trunkline.api.app import Api
-from trunkline.api.exchange import Later, Request, Response, refused
+from trunkline.api.exchange import Later, Request, Response, origin_form, refused
 from trunkline.contract.problem import Refusal
 from trunkline.runtime.clock import wall_s
 
@@ -109,7 +109,6 @@ _NEVER = float("inf")
 _DISCARD_LIMIT = 16 * 1024 * 1024
 _STATUS_LINE = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?").fullmatch
-_CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
 
 
 class _Enough(Exception):
@@ -133,6 +132,7 @@ class ApiProtocol(HttpToolsProtocol):
         self.api = listener.api
         self.deadline = _NEVER
         self._peer = ""
+        self._host: bytes | None = b"?"  # the last one that was right
         self._phase = _IDLE
         self._closed = False
         self._url = b""
@@ -261,8 +261,10 @@ class ApiProtocol(HttpToolsProtocol):
         if version not in ("1.1", "1.0"):
             self._stop(Refusal("validation_failed", "The HTTP version must be 1.1 or 1.0."))
         # Two Host lines have become one with a comma, which no host name has.
-        if (host is None and version == "1.1") or (host is not None and not _HOST(host)):
-            self._stop(Refusal("validation_failed", "There must be exactly one Host header, with a host name."))
+        if host != self._host:  # of a connection's requests, nearly always the same
+            if not _HOST(host or b"") or (host is None and version == "1.1"):
+                self._stop(Refusal("validation_failed", "There must be exactly one Host header, with a host name."))
+            self._host = host
         self._persists = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         chunked = headers.get(b"transfer-encoding")
         length = headers.get(b"content-length")
@@ -272,14 +274,12 @@ class ApiProtocol(HttpToolsProtocol):
             # RFC 9112 §6.1: in a message of HTTP/1.0, or beside a length, it is a sign of smuggling.
             if chunked.lower() != b"chunked" or version == "1.0" or length is not None:
                 self._stop(Refusal("validation_failed", "Transfer-Encoding may only be `chunked`, alone, in HTTP/1.1."))
-        elif not _CONTENT_LENGTH(length or b""):
-            self._stop(Refusal("validation_failed", "Content-Length must be one number."))
-        elif int(length or b"") > self.limits.body_size:
+        elif int(length or b"") > self.limits.body_size:  # one number: the parser has refused all else
             self._take(oversized=True)
             raise _Enough
         self._phase = _BODY
         self.deadline = self.listener.now + self.limits.body_s
-        if version == "1.1" and headers.get(b"expect", b"").lower() == b"100-continue":
+        if b"expect" in headers and version == "1.1" and headers[b"expect"].lower() == b"100-continue":
             self._continue_due = True
             self._say_continue()
 
@@ -303,7 +303,7 @@ class ApiProtocol(HttpToolsProtocol):
             self._no_more = True
         url = self._url
         if url[:1] != b"/" or b"#" in url:
-            url = _origin_form(url)
+            url = origin_form(url)
         path, _, query = url.partition(b"?")
         request = Request(
             self.parser.get_method(),
@@ -406,13 +406,3 @@ class ApiProtocol(HttpToolsProtocol):
         if self._continue_due and self._in_work is None and not self._waiting:
             self._continue_due = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
-def _origin_form(url: bytes) -> bytes:
-    """Path and query of another form of request target (RFC 9112 §3.2); of no form, `*`, which no operation has."""
-    try:
-        parsed = httptools.parse_url(url)
-    except httptools.HttpParserInvalidURLError:
-        return b"*"
-    path: bytes = parsed.path or b"*"
-    return path + b"?" + parsed.query if parsed.query else path

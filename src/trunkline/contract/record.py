@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, field
 from trunkline.contract.times import spell, spell_ms
 from trunkline.domain.errors import DELIVERY_CODES
 from trunkline.domain.inbound import Inbound
-from trunkline.domain.message import Record
+from trunkline.domain.message import Record, Submission
 from trunkline.domain.status import Status
 
 
@@ -112,6 +112,40 @@ def record_json(record: Record, account_public_id: str, plan_public_id: str) -> 
             None if final_at is None else spell(final_at),
             True if record.resubmitted else UNSET,
             True if record.late else UNSET,
+            UNSET if reference is None else reference,
+        )
+    )
+
+
+def queued_json(submission: Submission, account_public_id: str, plan_public_id: str) -> bytes:
+    """The record's bytes as they are from acceptance until the message is sent: `record_json` without the record, since
+    making one would cost each accept more than the rest of its answer."""
+    reference = submission.client_reference
+    error_code, error_message = _CODES[0]
+    return _encode(
+        DeliveryReceipt(
+            account_public_id,
+            plan_public_id,
+            submission.msg_id,
+            "SMS",
+            "MT",
+            submission.sender,
+            submission.recipient,
+            submission.body,
+            "QUEUED",
+            error_code,
+            error_message,
+            submission.parts,
+            None,
+            None,
+            None,
+            submission.country,
+            None,
+            spell_ms(submission.msg_id.int >> 80),
+            None,
+            None,
+            UNSET,
+            UNSET,
             UNSET if reference is None else reference,
         )
     )

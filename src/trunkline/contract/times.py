@@ -44,6 +44,8 @@ def spell_ms(ms: int) -> str:
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
+# Rows that were stored together carry the same time, so most times are asked for again at once.
+@lru_cache(maxsize=1024)
 def spell(at: dt.datetime) -> str:
     """A time in UTC as `2026-06-22T05:10:03.120Z`, cut to milliseconds."""
     return at.isoformat(timespec="milliseconds")[:-6] + "Z"

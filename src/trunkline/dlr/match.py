@@ -36,6 +36,8 @@ def find(candidates: dict[str, list[Candidate]], canonical_id: str, source: str,
     same_id = candidates.get(canonical_id)
     if not same_id:
         return None
+    if len(same_id) == 1 and same_id[0].recipient in (source, destination):
+        return same_id[0]  # nearly every receipt
     ends = {digits(source), digits(destination)}
     fitting = [candidate for candidate in same_id if digits(candidate.recipient) in ends]
     if fitting:
@@ -72,7 +74,7 @@ async def look(conn: Connection, carrier_id: CarrierId, ids: Sequence[str]) -> N
         if candidate is None:
             continue
         kept = MatchedReceipt(
-            receipt.link_id, receipt.canonical_id, candidate.recipient, candidate.plan_id, candidate.msg_id,
+            receipt.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id,
             candidate.part_no, receipt.stat, receipt.err, receipt.status, receipt.error_code, receipt.received_at,
         )  # fmt: skip
         matched.append((kept, move_of(candidate, receipt.status, receipt.error_code), candidate.parts))

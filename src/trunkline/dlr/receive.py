@@ -91,7 +91,7 @@ class Receiver:
             candidate = match.find(found, receipt.canonical_id, incoming.source, incoming.destination)
             if candidate is not None:
                 kept = MatchedReceipt(
-                    incoming.link_id, receipt.canonical_id, candidate.recipient, candidate.plan_id, candidate.msg_id,
+                    incoming.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id,
                     candidate.part_no, receipt.stat, receipt.err, receipt.status, int(receipt.code), None,
                 )  # fmt: skip
                 matched.append((kept, match.move_of(candidate, receipt.status, int(receipt.code)), candidate.parts))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from uuid import UUID
 
+from msgspec import Struct
+
 from trunkline.domain.provisioning import AccountId, CarrierId, PlanId
 from trunkline.domain.status import Status
 
@@ -40,8 +42,7 @@ class Submission:
     due_at: dt.datetime | None  # None: now
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True, gc=False):
     """What is known of a message now; `contract` spells it for customers."""
 
     plan_id: PlanId

@@ -36,7 +36,7 @@ class Accepter:
         self._dsn = dsn
         self._standing = Standing(dsn, name="accept")
         self._waker = Standing(dsn, name="wake", hot=False)
-        self._gather: Gather[_Waiting] = Gather(self._write, linger_s=0.001, most=256, alone=False)
+        self._gather: Gather[_Waiting] = Gather(self._write, linger_s=0.0, most=256, alone=False)
         self._woken_at = 0.0
         self._wake_due = False
         self._lookups: set[asyncio.Task[None]] = set()

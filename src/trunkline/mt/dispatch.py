@@ -19,7 +19,7 @@ from trunkline.carriers.refusal import PAUSE_AFTER_COUNT, Action
 from trunkline.carriers.throttle import Throttle
 from trunkline.domain.provisioning import CarrierId, Provisioning
 from trunkline.mt import route
-from trunkline.mt.outcome import LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
+from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
 from trunkline.mt.submit import Ticket, submits
 from trunkline.runtime import clock, log, metrics
 from trunkline.smpp.errors import EncodeError, NotSent
@@ -256,6 +256,9 @@ class Dispatch:
         for message, content in zip(claimed, contents, strict=True):
             if content is None or content.status is not None:
                 self._end(message, content, "over", QUARANTINED)  # the guard keeps a final status as it is
+                continue
+            if message.expires_at <= now:
+                self._end(message, content, "expired", EXPIRED)
                 continue
             target: CarrierId | None = self.carrier_id
             if provisioning is not None:

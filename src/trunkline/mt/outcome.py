@@ -26,7 +26,7 @@ from trunkline.store.settling import Move, PartOutcome
 _log = log.get_logger()
 _ANSWERS = metrics.counter("trunkline_submit_answers", "submit_sm_resp by what they meant.", "action")
 
-LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE = 901, 902, 904, 304
+LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE, EXPIRED = 901, 902, 904, 304, 702
 _AGAIN_S = 0.2
 _THROTTLED_PAUSE_S = 1.0
 _HELD_BACK_S = 30.0

@@ -76,7 +76,7 @@ async def lanes(conn: Connection) -> list[HookLane]:
 
 async def due(conn: Connection, lanes: Sequence[tuple[PlanId, str, dt.datetime, int]]) -> list[Hook]:
     """Due events of lanes: (plan, origin, due at or after, at most so many)."""
-    return [Hook(*row) for row in await conn.fetch(_SQL.due, *columns(lanes, 4))]
+    return [Hook._make(row) for row in await conn.fetch(_SQL.due, *columns(lanes, 4))]
 
 
 async def finals(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Record]:

@@ -178,7 +178,7 @@ async def claim(
         whole_window,
         claim_no,
     )
-    return [Claimed(*row) for row in rows]
+    return [Claimed._make(row) for row in rows]
 
 
 async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: Sequence[int]) -> int:

@@ -73,7 +73,7 @@ async def candidates(
     conn: Connection, carrier_id: CarrierId, ids: Sequence[str], since: dt.datetime
 ) -> list[Candidate]:
     """Parts accepted since `since` under one of the canonical ids."""
-    return [Candidate(*row) for row in await conn.fetch(_SQL.candidates, carrier_id, ids, since)]
+    return [Candidate._make(row) for row in await conn.fetch(_SQL.candidates, carrier_id, ids, since)]
 
 
 async def park(conn: Connection, carrier_id: CarrierId, rows: Sequence[UnparkedReceipt]) -> list[int]:

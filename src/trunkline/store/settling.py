@@ -42,7 +42,6 @@ class MatchedReceipt(NamedTuple):
 
     link_id: int
     canonical_id: str
-    recipient: str
     plan_id: PlanId
     msg_id: UUID
     part_no: int
@@ -106,7 +105,7 @@ async def apply_receipts(
         high,
         wake,
         carrier_id,
-        *columns(receipts, 11),
+        *columns(receipts, 10),
         *columns(outcomes, 5),
         unparked,
     )

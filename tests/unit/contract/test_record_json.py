@@ -10,10 +10,18 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from trunkline.contract.record import DeliveryReceipt, InboundMessage, inbound_json, money, page_json, record_json
+from trunkline.contract.record import (
+    DeliveryReceipt,
+    InboundMessage,
+    inbound_json,
+    money,
+    page_json,
+    queued_json,
+    record_json,
+)
 from trunkline.domain.inbound import Inbound
-from trunkline.domain.message import Record
-from trunkline.domain.provisioning import PlanId
+from trunkline.domain.message import Record, Submission
+from trunkline.domain.provisioning import AccountId, CarrierId, PlanId
 from trunkline.domain.status import Status
 
 ACCOUNT, PLAN = "1" * 24, "2" * 24
@@ -71,6 +79,18 @@ def test_golden_redacted() -> None:
     record = dataclasses.replace(QUEUED, sender=None, recipient=None, body=None)
     document = json.loads(record_json(record, ACCOUNT, PLAN))
     assert (document["from"], document["to"], document["body"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("reference", [None, "", "order 7"])
+def test_the_answer_to_a_send_is_the_record_that_will_be_read(reference: str | None) -> None:
+    record = dataclasses.replace(QUEUED, client_reference=reference, parts=2, country=None)
+    submission = Submission(
+        plan_id=record.plan_id, msg_id=record.msg_id, account_id=AccountId(1), sender="+15550001111",
+        recipient="+15550002222", body="Your verification code is 123456", callback_url="https://a.example/",
+        client_reference=reference, country=None, encoding=0, parts=2, carrier_id=CarrierId(1), priority=3,
+        validity_s=60, due_at=None,
+    )  # fmt: skip
+    assert queued_json(submission, ACCOUNT, PLAN) == record_json(record, ACCOUNT, PLAN)
 
 
 @pytest.mark.parametrize("status", list(Status))

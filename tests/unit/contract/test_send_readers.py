@@ -86,7 +86,7 @@ def test_a_duplicate_key_is_seen_whatever_the_text(again: str, text: str) -> Non
 
 def test_the_fast_reader_takes_what_customers_send(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(send, "_examine")
-    for whole in (RIGHT, RIGHT | EXTRA, RIGHT | {"body": 'Say "hi"\n\\o/ 😀'}):
+    for whole in (RIGHT, RIGHT | EXTRA, RIGHT | {"body": 'Say "hi"\n\\o/ 😀', "clientReference": "\\"}):
         for ascii_only in (True, False):
             for separators in ((",", ":"), (", ", ": ")):
                 body = json.dumps(whole, ensure_ascii=ascii_only, separators=separators).encode()

@@ -39,23 +39,23 @@ SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 WITH
 -- include: settle
 , r AS (
-    SELECT * FROM unnest($11::int[], $12::text[], $13::text[], $14::int[], $15::uuid[], $16::smallint[], $17::text[],
-                         $18::text[], $19::smallint[], $20::smallint[], $21::timestamptz[])
-         AS r(link_id, canonical_id, recipient, plan_id, msg_id, part_no, stat, err, status, error_code, received_at)
+    SELECT * FROM unnest($11::int[], $12::text[], $13::int[], $14::uuid[], $15::smallint[], $16::text[], $17::text[],
+                         $18::smallint[], $19::smallint[], $20::timestamptz[])
+         AS r(link_id, canonical_id, plan_id, msg_id, part_no, stat, err, status, error_code, received_at)
 ), kept AS (
-    INSERT INTO receipt (carrier_id, link_id, received_at, canonical_id, recipient, plan_id, msg_id, part_no, stat, err,
-                         status, error_code)
-    SELECT $10, link_id, coalesce(received_at, (SELECT trunkline_now())), canonical_id, recipient, plan_id, msg_id,
-           part_no, stat, err, status, error_code
+    INSERT INTO receipt (carrier_id, link_id, received_at, canonical_id, plan_id, msg_id, part_no, stat, err, status,
+                         error_code)
+    SELECT $10, link_id, coalesce(received_at, (SELECT trunkline_now())), canonical_id, plan_id, msg_id, part_no, stat,
+           err, status, error_code
     FROM r
 ), counted AS (
     INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
     SELECT *, false, (SELECT trunkline_now())
-    FROM unnest($22::int[], $23::uuid[], $24::smallint[], $25::smallint[], $26::smallint[])
+    FROM unnest($21::int[], $22::uuid[], $23::smallint[], $24::smallint[], $25::smallint[])
     ON CONFLICT (plan_id, msg_id, part_no) DO UPDATE SET status = EXCLUDED.status, error_code = EXCLUDED.error_code
         WHERE part_outcome.status = /* UNKNOWN */
 ), unparked AS (
-    DELETE FROM parked WHERE park_id = ANY($27::bigint[])
+    DELETE FROM parked WHERE park_id = ANY($26::bigint[])
 )
 SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 
