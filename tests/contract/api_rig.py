@@ -20,7 +20,8 @@ import uvicorn
 import uvloop
 
 from trunkline.api.app import Api
-from trunkline.api.protocol import Limits, Listener
+from trunkline.api.exchange import Limits
+from trunkline.api.protocol import Listener
 from trunkline.domain.callback import Policy
 from trunkline.domain.message import Submission
 from trunkline.domain.provisioning import Provisioning

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 from api_rig import PLAN, RECIPIENT, Rig
 
-from trunkline.api.protocol import Limits
+from trunkline.api.exchange import Limits
 
 LIMITS = Limits(header_s=0.5, body_s=0.9, idle_s=1.6, linger_s=0.3, sweep_s=0.05)
 SLACK_S = 1.0

@@ -1,4 +1,4 @@
-"""One HTTP exchange as plain values: the request as the protocol read it, the answer as it will write it."""
+"""One HTTP exchange as plain values: its limits, the request as it was read, the answer as it will be written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ from trunkline.contract.problem import MEDIA_TYPE, Refusal, problem_json
 
 JSON = b"content-type: application/json\r\ncache-control: no-store\r\n"
 _PROBLEM = f"content-type: {MEDIA_TYPE}\r\ncache-control: no-store\r\n".encode()
+
+
+class Limits(Struct, frozen=True):
+    """Deadlines in seconds, sizes in octets. `linger_s`: how long a refused client may go on sending."""
+
+    header_s: float = 5.0
+    body_s: float = 10.0
+    idle_s: float = 75.0
+    linger_s: float = 2.0
+    sweep_s: float = 0.25
+    url_size: int = 8 * 1024
+    header_size: int = 32 * 1024
+    body_size: int = 64 * 1024
 
 
 class Request:

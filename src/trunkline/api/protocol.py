@@ -18,7 +18,6 @@ from http import HTTPStatus
 from typing import Any
 
 import httptools
-from msgspec import Struct
 from uvicorn import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,22 +25,9 @@ from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from trunkline.api.app import Api
-from trunkline.api.exchange import Later, Request, Response, origin_form, refused
+from trunkline.api.exchange import Later, Limits, Request, Response, origin_form, refused
 from trunkline.contract.problem import Refusal
 from trunkline.runtime.clock import wall_s
-
-
-class Limits(Struct, frozen=True):
-    """Deadlines in seconds, sizes in octets. `linger_s`: how long a refused client may go on sending."""
-
-    header_s: float = 5.0
-    body_s: float = 10.0
-    idle_s: float = 75.0
-    linger_s: float = 2.0
-    sweep_s: float = 0.25
-    url_size: int = 8 * 1024
-    header_size: int = 32 * 1024
-    body_size: int = 64 * 1024
 
 
 class Listener:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from trunkline.carriers.receipt import Receipt
 from trunkline.dlr import match
+from trunkline.domain.parts import NOT_UNDERSTOOD
 from trunkline.domain.provisioning import CarrierId
 from trunkline.runtime import log, metrics
 from trunkline.runtime.gather import Gather
@@ -92,9 +93,9 @@ class Receiver:
             if candidate is not None:
                 kept = MatchedReceipt(
                     incoming.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id,
-                    candidate.part_no, receipt.stat, receipt.err, receipt.status, int(receipt.code), None,
+                    candidate.part_no, receipt.stat, receipt.err, receipt.status, _code(receipt), None,
                 )  # fmt: skip
-                matched.append((kept, match.move_of(candidate, receipt.status, int(receipt.code)), candidate.parts))
+                matched.append((kept, match.move_of(candidate, receipt.status, _code(receipt)), candidate.parts))
                 known.append(incoming)
             elif receipt.canonical_id:
                 unknown.append(incoming)
@@ -136,17 +137,22 @@ def _answer(received: Sequence[Incoming], status: int = ESME_ROK) -> None:
         incoming.session.answer(incoming.pdu, status)
 
 
+def _code(receipt: Receipt) -> int:
+    """The code that is stored with a receipt; that it was not understood decides about the message if no other comes."""
+    return int(receipt.code) if receipt.understood else NOT_UNDERSTOOD
+
+
 def _unparked(incoming: Incoming) -> UnparkedReceipt:
     receipt = incoming.receipt
     return UnparkedReceipt(
         receipt.canonical_id, incoming.source, incoming.destination, incoming.link_id, receipt.stat, receipt.err,
-        receipt.status, int(receipt.code),
+        receipt.status, _code(receipt),
     )  # fmt: skip
 
 
 def _unread(incoming: Incoming) -> UnreadReceipt:
     receipt = incoming.receipt
     return UnreadReceipt(
-        incoming.link_id, None, incoming.destination, receipt.stat, receipt.err, receipt.status, int(receipt.code),
+        incoming.link_id, None, incoming.destination, receipt.stat, receipt.err, receipt.status, _code(receipt),
         encode(incoming.pdu),
     )  # fmt: skip

@@ -13,6 +13,8 @@ from trunkline.domain.status import Status
 PARTS_REFUSED = 464
 PARTLY_DELIVERED = 801
 PARTLY_UNRESOLVED = 802
+NO_RECEIPT = 703
+NOT_UNDERSTOOD = 905
 
 
 class Outcome(NamedTuple):
@@ -51,6 +53,9 @@ def verdict(parts: int, accepted: Collection[int], outcomes: Sequence[Outcome]) 
     return Status.UNKNOWN, unresolved[0] if alike else PARTLY_UNRESOLVED
 
 
-def overdue(parts: int, outcomes: Sequence[Outcome]) -> int:
-    """The code of an open message whose time for receipts is over: 703 where nothing was told, else 802."""
-    return PARTLY_UNRESOLVED if outcomes and parts > 1 else 703
+def overdue(parts: int, outcomes: Sequence[Outcome], *, not_understood: bool) -> int:
+    """The code of an open message whose time for receipts is over: 802 where some parts were told, else 905 where the
+    last receipt was not understood, else 703."""
+    if outcomes and parts > 1:
+        return PARTLY_UNRESOLVED
+    return NOT_UNDERSTOOD if not_understood else NO_RECEIPT

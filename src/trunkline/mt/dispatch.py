@@ -163,6 +163,8 @@ class Dispatch:
         """One claim, or one step with what was claimed before. Returns whether there may be more to do at once."""
         now = self._loop.time()
         self._write_waiting(now)
+        if self._held:
+            self._end_held(now)
         if self._lost and now - self._looked_at > self._look_every_s:
             await self._take_back(await self._standing.get(), now)
         free = min(self.pool.free - len(self._waiting), self.throttle.room(now), _CLAIM_MOST)
@@ -335,7 +337,8 @@ class Dispatch:
 
     def _refused(self, link: Link, token: Ticket, command_status: int, nacked: bool, now: float) -> None:
         action = self._outcomes.action_of(command_status, nacked)
-        if action in (Action.FINAL_OR_PAUSE, Action.WITHOUT_TLVS_ONCE):
+        # What is refused for its optional TLVs goes once more, without any; refused again, it is held as the others are.
+        if action is Action.FINAL_OR_PAUSE or (action is Action.WITHOUT_TLVS_ONCE and token.claimed.tries):
             self._held.append((token, link, command_status))
             if len(self._held) >= PAUSE_AFTER_COUNT:
                 self._release_held(final=False)
@@ -351,6 +354,15 @@ class Dispatch:
     def drained(self) -> None:
         """The last answer has come: what was held for the next one's sake goes back to the queue."""
         self._release_held(final=False)
+
+    def _end_held(self, now: float) -> None:
+        """Of what is held, the parts whose validity is over: no answer to another one came to tell whose fault it was."""
+        if self._clock is None:
+            return
+        at = self._clock[1] + dt.timedelta(seconds=now - self._clock[0])
+        for held in [held for held in self._held if held[0].claimed.expires_at <= at]:
+            self._held.remove(held)
+            self._outcomes.refused(held[0], held[1].link_id, held[2])
 
     def _release_held(self, *, final: bool) -> None:
         """Parts refused for what may be our configuration: the message's fault if the next one is accepted, ours if

@@ -111,7 +111,7 @@ class Outcomes:
             again, counts = _THROTTLED_PAUSE_S, False
         elif action is Action.LINK_STATE:
             again, counts = 0.0, False
-        elif action is Action.OTHER_BIND_ONCE:
+        elif action in (Action.OTHER_BIND_ONCE, Action.WITHOUT_TLVS_ONCE):
             again = 0.0 if tries == 0 else None
         elif refusal.retry_after_s and tries < len(refusal.retry_after_s):
             again = float(refusal.retry_after_s[tries])

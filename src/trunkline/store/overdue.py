@@ -46,6 +46,14 @@ class Expired(NamedTuple):
     resubmitted: bool
 
 
+class Unreceipted(NamedTuple):
+    """A submitted message that no final receipt came for."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    last_code: int | None  # of its last receipt, if one came
+
+
 async def try_task(conn: Connection, task: str) -> bool:
     """Whether this transaction may do the task: only one at a time does, anywhere."""
     return bool(await conn.fetchval(_SQL.try_task, f"upkeep {task}"))
@@ -80,9 +88,9 @@ async def take_expired(conn: Connection) -> list[Expired]:
     return [Expired(*row) for row in found]
 
 
-async def without_receipt(conn: Connection, first: UUID, last: UUID, grace_s: int) -> list[tuple[PlanId, UUID, int]]:
-    """(plan, msg_id, parts) of open messages between two msg_ids whose validity ended `grace_s` ago; at most 1000."""
-    return [(row[0], row[1], row[2]) for row in await conn.fetch(_SQL.without_receipt, first, last, grace_s)]
+async def without_receipt(conn: Connection, first: UUID, last: UUID, grace_s: int) -> list[Unreceipted]:
+    """Open messages between two msg_ids whose validity ended `grace_s` ago; at most 1000."""
+    return [Unreceipted(*row) for row in await conn.fetch(_SQL.without_receipt, first, last, grace_s)]
 
 
 async def open_parts(conn: Connection) -> Sequence[tuple[PlanId, UUID]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from trunkline.domain.parts import Outcome, overdue
+from trunkline.carriers.refusal import Action, meaning
+from trunkline.domain.parts import NOT_UNDERSTOOD, Outcome, overdue
 from trunkline.domain.status import Status
 from trunkline.runtime import log
 from trunkline.settle import apply as settle
@@ -17,7 +18,8 @@ from trunkline.store.settling import Move, PartOutcome
 
 _log = log.get_logger()
 
-_THROTTLED, _QUEUE_FULL = 0x58, 0x14
+# After these a message waits in the queue; if it does so to the end of its validity, that is why.
+_WAITING = frozenset({Action.SLOW_DOWN, Action.FINAL_OR_PAUSE, Action.WITHOUT_TLVS_ONCE})
 # A carrier's own EXPIRED comes first: the wait for a receipt ends so long after the validity.
 RECEIPT_GRACE_S = 12 * 3600
 _OLDEST_DAYS = 40
@@ -50,12 +52,12 @@ async def queued(conn: Connection) -> int:
 
 
 def _code(expired: Expired) -> int:
-    """Why it did not go out in time: the carrier throttled, its queue was full, it had no link, or the turn did not
-    come."""
-    if expired.last_status == _THROTTLED:
-        return 459
-    if expired.last_status == _QUEUE_FULL:
-        return 458
+    """Why it did not go out in time: the carrier slowed us down or was paused, it had no link, or the
+    turn did not come."""
+    if expired.last_status is not None:
+        refusal = meaning(expired.last_status, False, {})
+        if refusal.action in _WAITING:
+            return int(refusal.final_code)
     return 702 if expired.was_up else 461
 
 
@@ -83,8 +85,10 @@ class WithoutReceipt:
             found = await store.without_receipt(conn, first, last, RECEIPT_GRACE_S)
             moves = []
             if found:
-                for state in await settling.part_states(conn, [(plan_id, msg_id) for plan_id, msg_id, _ in found]):
-                    code = overdue(state.parts, [Outcome(*o) for o in state.outcomes])
+                last_code = {(row.plan_id, row.msg_id): row.last_code for row in found}
+                for state in await settling.part_states(conn, list(last_code)):
+                    not_understood = last_code[state.plan_id, state.msg_id] == NOT_UNDERSTOOD
+                    code = overdue(state.parts, [Outcome(*o) for o in state.outcomes], not_understood=not_understood)
                     moves.append(Move(state.plan_id, state.msg_id, Status.UNKNOWN, code, state.sent_at, False))
                 await settle.apply(conn, moves)
         if moves:

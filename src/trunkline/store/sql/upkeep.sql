@@ -42,7 +42,9 @@ LEFT JOIN LATERAL (
 
 -- name: without_receipt
 -- Submitted messages whose validity ended $3 seconds ago and that are still open, of one day's partition.
-SELECT m.plan_id, m.msg_id, m.parts
+SELECT m.plan_id, m.msg_id,
+       (SELECT r.error_code FROM receipt r WHERE r.plan_id = m.plan_id AND r.msg_id = m.msg_id
+        ORDER BY r.received_at DESC LIMIT 1) AS last_code
 FROM msg m
 WHERE m.msg_id >= $1 AND m.msg_id < $2 AND m.status IS NULL
   AND m.expires_at < (SELECT trunkline_now()) - $3::int * interval '1 second'
