@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+import uvloop
+
 from trunkline.smpp import pdu as p
 from trunkline.smpp.codec import decode, encode
 from trunkline.smpp.esme import EsmeHandler, EsmeSession, connect
@@ -48,7 +50,7 @@ class DrivenLoop(asyncio.SelectorEventLoop):
         return self._driven.now
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]], *, driven: bool = False) -> None:
+def run(main: Callable[[], Coroutine[Any, Any, None]], *, driven: bool = False, uv: bool = False) -> None:
     """Run a test's coroutine; errors that reach the loop's handler fail it."""
     errors: list[dict[str, Any]] = []
 
@@ -56,7 +58,8 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], *, driven: bool = False) 
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
         await main()
 
-    with asyncio.Runner(loop_factory=DrivenLoop if driven else None) as runner:
+    factory = DrivenLoop if driven else uvloop.new_event_loop if uv else None
+    with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(watched())
     assert not errors, errors
 
@@ -173,6 +176,7 @@ def linked(
     test: Callable[[Link], Awaitable[None]],
     *,
     driven: bool = False,
+    uv: bool = False,
     timers: Timers = CALM,
     smsc_timers: Timers | None = None,
     window: int = 10,
@@ -197,7 +201,7 @@ def linked(
         finally:
             await server.close()
 
-    run(main, driven=driven)
+    run(main, driven=driven, uv=uv)
 
 
 class RawPeer:

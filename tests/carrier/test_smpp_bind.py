@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from smpp_ends import BIND, CALM, MESSAGE, RECEIPT, Esme, RawPeer, Smsc, against_raw_esme, linked, run
+from smpp_ends import BIND, CALM, MESSAGE, RECEIPT, Esme, RawPeer, Smsc, against_raw_esme, against_raw_smsc, linked, run
 
 from trunkline.smpp import pdu as p
 from trunkline.smpp import status as s
@@ -286,6 +286,17 @@ def test_request_of_a_receiver(request_pdu):
         assert smsc.of("submit") == smsc.of("query") == []
 
     against_raw_esme(test, bind=False)
+
+
+@pytest.mark.parametrize("pdu", [RECEIPT, p.DataSm(esm_class=4)], ids=["deliver_sm", "data_sm"])
+def test_receipt_on_a_transmitter(pdu):
+    async def test(peer, esme, session):
+        peer.write(encode(pdu, 3))
+        answer = await peer.pdu()
+        assert (answer.command_id, answer.command_status) == (pdu.command_id | p.RESPONSE, s.ESME_RINVBNDSTS)
+        assert esme.of("delivered") == []
+
+    against_raw_smsc(test, bind=p.BindTransmitter())
 
 
 def test_cancelled_connect_leaves_nothing_behind():

@@ -264,12 +264,32 @@ def test_unbind_after_the_drain_time_loses_what_is_open():
 
 
 def test_unbind_writes_first_what_was_taken():
-    async def test(peer, esme, session):
+    async def last_words(session):
         session.submit(MESSAGE, 1)
-        task = asyncio.create_task(session.unbind())
+        await session.unbind()
+
+    async def test(peer, esme, session):
+        task = asyncio.create_task(last_words(session))
         assert [type(await peer.pdu()) for _ in range(2)] == [p.SubmitSm, p.Unbind]
         await task  # nobody answers
         assert esme.events == [("lost", [1]), ("closed", End.NO_UNBIND_RESP)]
+
+    against_raw_smsc(test, driven=True, timers=Timers())
+
+
+def test_nothing_is_written_behind_our_unbind():
+    async def test(peer, esme, session):
+        session.pause_writing()
+        session.submit(MESSAGE, 1)
+        task = asyncio.create_task(session.unbind())
+        await asyncio.wait([after(1)])
+        session.resume_writing()
+        unbind = await peer.pdu()
+        assert type(unbind) is p.Unbind
+        peer.write(p.UnbindResp(unbind.sequence_number))
+        assert await peer.at_end()
+        await task
+        assert esme.events == [("not_sent", [1]), ("closed", End.UNBOUND)]
 
     against_raw_smsc(test, driven=True, timers=Timers())
 

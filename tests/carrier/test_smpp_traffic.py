@@ -95,10 +95,12 @@ def test_response_of_another_kind_settles_nothing():
             p.DeliverSmResp(number), p.DataSmResp(number, 0, "x"), p.QuerySmResp(number), p.BindTransceiverResp(number)
         )
         peer.write(p.SubmitSmResp(number, 0, "right"), p.SubmitSmResp(number, 0, "twice"))
-        peer.write(encode(p.EnquireLink(), 1))
-        assert await peer.pdu() == p.EnquireLinkResp(1)
-        assert esme.of("answered") == [("a", 0, "right", False)]
-        assert session.counts.unknown_response_count == 5
+        session.submit(p.DataSm(), "data")
+        number = (await peer.pdu()).sequence_number
+        peer.write(p.SubmitSmResp(number, 0, "wrong"), p.DataSmResp(number, 0, "right"))
+        await esme.until("answered", 2)
+        assert esme.of("answered") == [("a", 0, "right", False), ("data", 0, "right", False)]
+        assert session.counts.unknown_response_count == 6
 
     against_raw_smsc(test)
 
@@ -140,6 +142,16 @@ def test_window_and_its_opening():
         assert (link.session.free, len(link.esme.of("window"))) == (2, 1)
 
     linked(test, window=3, silent=True)
+
+
+def test_window_opens_when_the_transport_takes_more():
+    async def test(peer, esme, session):
+        session.pause_writing()
+        assert session.free == 0
+        session.resume_writing()
+        assert (session.free, esme.of("window")) == (10, [()])
+
+    against_raw_smsc(test)
 
 
 def test_one_write_per_turn():

@@ -42,3 +42,34 @@ def test_zombie(folder: Path, database: str) -> None:
             assert len({line["ref"] for line in written}) == len(written) == 65
 
     trial(main(), 110)
+
+
+def test_zombie_with_parts_to_write(folder: Path, database: str) -> None:
+    """It had claimed a message of more parts than its windows; meanwhile another one sends them all: it writes none."""
+
+    async def main() -> None:
+        async with installation(
+            folder, database, processes={"dispatcher": 2}, at_least_once=True, resolve_after_s=1, binds=2, window=1,
+            smsc={"hold_answers": True, "stat": None},
+        ) as it:  # fmt: skip
+            pid = await fetchval(it.database, "SELECT d.pid FROM dispatcher d JOIN carrier_lease c USING (epoch)")
+            zombie = next(c for c in ("dispatcher-1", "dispatcher-2") if it.serve.pid(c) == pid)
+            client = await it.client(chars=700)
+            await client.ask("send", count=1)
+            await it.smsc.wait("submit", 2)
+            after = len(it.serve.events)
+            it.signal(zombie, signal.SIGSTOP)
+            await it.serve.event("lease.ended", after=after, pid=pid)
+            await it.smsc.wait("bind", 4)
+            await it.smsc.ask("set", stat="DELIVRD")
+            await it.smsc.wait("submit", 4)
+            await it.smsc.ask("release_answers")
+            await it.sink.wait("final", 1)
+            it.signal(zombie, signal.SIGCONT)
+            await it.serve.event("lease.lost", after=after)
+            await it.settled()
+            await it.verified(at_least_once=True, window=1, links=2, crashes=1, responses_lost=True)
+            written = [(line["link"] <= 2, line["part"]) for line in it.smsc.lines() if line["k"] == "submit"]
+            assert sorted(written) == [(False, 1), (False, 2), (False, 3), (False, 4), (False, 5), (True, 1), (True, 2)]
+
+    trial(main(), 110)

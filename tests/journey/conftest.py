@@ -15,6 +15,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     running = Sandbox(tmp_path_factory.mktemp("sandbox"))
     yield running
     running.stop()
+    running.remove()
 
 
 @pytest.fixture
@@ -30,3 +31,5 @@ def a_sandbox(tmp_path: Path) -> Iterator[Callable[[], Sandbox]]:
     for one in started:
         if one.process.poll() is None:
             one.stop()
+    for one in started:
+        one.remove()

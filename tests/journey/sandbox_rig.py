@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,6 +72,13 @@ class Sandbox:
         finally:
             assert self.process.stdout is not None
             self.process.stdout.close()
+
+    def remove(self) -> None:
+        """Removes the database, once it has ended: root's is not below the folder."""
+        home = self.folder / ".trunkline" / "postgresql"
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree((home / "moved-to").read_text().strip())
+        shutil.rmtree(home, ignore_errors=True)
 
     def ask(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, Any]:
         """Status and JSON (or text) of the answer."""

@@ -138,7 +138,7 @@ def _answer(received: Sequence[Incoming], status: int = ESME_ROK) -> None:
 
 
 def _code(receipt: Receipt) -> int:
-    """The code that is stored with a receipt; that it was not understood decides about the message if no other comes."""
+    """The code that is kept with a receipt: one that was not understood decides about the message if no other comes."""
     return int(receipt.code) if receipt.understood else NOT_UNDERSTOOD
 
 

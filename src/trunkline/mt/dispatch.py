@@ -337,7 +337,7 @@ class Dispatch:
 
     def _refused(self, link: Link, token: Ticket, command_status: int, nacked: bool, now: float) -> None:
         action = self._outcomes.action_of(command_status, nacked)
-        # What is refused for its optional TLVs goes once more, without any; refused again, it is held as the others are.
+        # What is refused for its optional TLVs goes once more, without any; then it is held as the others are.
         if action is Action.FINAL_OR_PAUSE or (action is Action.WITHOUT_TLVS_ONCE and token.claimed.tries):
             self._held.append((token, link, command_status))
             if len(self._held) >= PAUSE_AFTER_COUNT:
@@ -356,7 +356,7 @@ class Dispatch:
         self._release_held(final=False)
 
     def _end_held(self, now: float) -> None:
-        """Of what is held, the parts whose validity is over: no answer to another one came to tell whose fault it was."""
+        """Of what is held, the parts whose validity is over: no other answer came to tell whose fault it is."""
         if self._clock is None:
             return
         at = self._clock[1] + dt.timedelta(seconds=now - self._clock[0])

@@ -188,7 +188,7 @@ class Installation:
 
     # The end.
 
-    async def settled(self, within_s: float = 60.0) -> None:
+    async def settled(self, within_s: float = 30.0) -> None:
         """Returns once every message is final and every event told (in the database; each look is one query)."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
@@ -254,10 +254,12 @@ async def installation(
     smsc: dict[str, Any] | None = None,
     smsc_port: int | None = None,
     environment: dict[str, str] | None = None,
+    upkeep: bool = True,
 ) -> AsyncIterator[Installation]:
     """A running installation. `database`: an address, or None for an embedded PostgreSQL of its own.
 
-    `smsc_port`: what stands in front of the SMSC, if something does (else the SMSC's own).
+    `smsc_port`: what stands in front of the SMSC, if something does (else the SMSC's own). `upkeep`: whether there is
+    somebody who repairs what a crash left.
     """
     secret = new_secret()
     recorders = await asyncio.gather(
@@ -270,6 +272,7 @@ async def installation(
         "at_least_once": at_least_once,
         "resolve_after_s": resolve_after_s,
         "secret": secret,
+        "roles": ["api", "dispatcher", "webhooks", *(["upkeep"] if upkeep else [])],
         "binds": binds,
         "window": window,
         "timers": timers or {},

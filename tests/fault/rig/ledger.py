@@ -31,7 +31,8 @@ _TABLES = {
     "msg": "SELECT msg_id, recipient, body, callback_url, parts, status, error_code, resubmitted, late FROM msg",
     "ref": "SELECT canonical_id, recipient, msg_id, part_no, resubmitted FROM ref",
     "attempt": "SELECT msg_id, part_no, outcome, command_status FROM attempt",
-    "receipt": "SELECT canonical_id, recipient, msg_id, part_no, stat FROM receipt",
+    "receipt": "SELECT r.canonical_id, coalesce(r.recipient, m.recipient) AS recipient, r.msg_id, r.part_no, r.stat"
+    " FROM receipt r LEFT JOIN msg m USING (plan_id, msg_id)",
     "parked": "SELECT canonical_id, source, destination, stat FROM parked",
     "hook_attempt": "SELECT msg_id, n, tries, status, failure FROM hook_attempt",
     "hook_dead": "SELECT msg_id, n, reason FROM hook_dead",

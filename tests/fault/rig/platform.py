@@ -74,7 +74,7 @@ def main() -> None:
 
     settings = load()
     log.configure(level="info")
-    sys.exit(run(settings, prepare=prepare, started=started))
+    sys.exit(run(settings, layout["roles"], prepare=prepare, started=started))
 
 
 if __name__ == "__main__":

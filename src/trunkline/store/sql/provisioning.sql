@@ -84,11 +84,11 @@ WHERE route_id = $1 RETURNING route_id;
 -- name: insert_token
 -- $7: seconds from now, null for a token without end. By trunkline_now(), as it is checked.
 INSERT INTO token (account_id, label, hash, scopes, plan_ids, networks, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, trunkline_now() + make_interval(secs => $7::float8))
+VALUES ($1, $2, $3, $4, $5, $6, (SELECT trunkline_now()) + make_interval(secs => $7::float8))
 RETURNING token_id, expires_at;
 
 -- name: revoke_token
-UPDATE token SET revoked_at = trunkline_now() WHERE token_id = $1 AND revoked_at IS NULL RETURNING token_id;
+UPDATE token SET revoked_at = (SELECT trunkline_now()) WHERE token_id = $1 AND revoked_at IS NULL RETURNING token_id;
 
 -- name: cursor_key
 SELECT cursor_key FROM installation;

@@ -1,0 +1,289 @@
+"""Every statement fits the schema; those on a message's path touch few pages a row, also when planned on nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import re
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+import pytest
+from plan_stock import CARRIER, EPOCH, LINK, SET_UP, STOCK, Explaining, hold_still
+
+from trunkline.domain.ids import MsgIds
+from trunkline.domain.message import Submission
+from trunkline.runtime.clock import wall_ms
+from trunkline.store import db, hooks, queue, receipts, settling
+from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
+from trunkline.store.queries import Queries
+from trunkline.store.queue import FIRST, AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Lane, Requeued
+from trunkline.store.receipts import UnparkedReceipt
+from trunkline.store.settling import MatchedReceipt, Move, PartOutcome
+
+SQL_FILES = sorted(path.name.removesuffix(".sql") for path in files("trunkline.store").joinpath("sql").iterdir())
+BATCH = 100
+ORIGIN = "https://a.example"
+
+
+def queries(file: str) -> Queries:
+    return settling._SQL if file == "settle" else Queries(file)
+
+
+def pasted(file: str) -> set[str]:
+    """Pieces that statements of the file share: not statements themselves."""
+    text = files("trunkline.store").joinpath("sql", f"{file}.sql").read_text("utf-8")
+    return set(re.findall(r"^-- include: (\w+)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("hot", [False, True], ids=["cold", "hot"])
+def test_every_statement_fits_the_schema(database: str, hot: bool) -> None:
+    async def main() -> dict[str, str]:
+        conn = await db.connect(database, name="test", hot=hot)
+        refused = {}
+        for file in SQL_FILES:
+            for name, statement in queries(file).statements.items():
+                if name in pasted(file):
+                    continue
+                try:
+                    await conn.prepare(statement)
+                except asyncpg.PostgresError as error:
+                    refused[f"{file}.{name}"] = str(error)
+        await conn.close()
+        return refused
+
+    assert len(SQL_FILES) >= 9
+    assert asyncio.run(main()) == {}
+
+
+def code(text: str) -> str:
+    """SQL without its comments."""
+    return re.sub(r"--.*", "", text)
+
+
+def test_the_clock_is_read_once_a_statement() -> None:
+    """Bare, it would be called for each row, and two rows of one statement would have two times."""
+    bare = re.compile(r"(?<!\(SELECT )trunkline_now\(\)")
+    found = {
+        f"{file}.{name}"
+        for file in SQL_FILES
+        for name, statement in queries(file).statements.items()
+        if bare.search(re.sub(r"\(\s*SELECT\s+", "(SELECT ", code(statement)))
+    }
+    assert found == set()
+
+
+def test_the_server_clock_is_for_leases_alone() -> None:
+    uses = {
+        f"{file}.{name}"
+        for file in SQL_FILES
+        for name, statement in queries(file).statements.items()
+        if re.search(r"\b(?:now|clock_timestamp|statement_timestamp)\(\)|current_timestamp", code(statement), re.I)
+    }
+    assert {use for use in uses if not use.startswith("leases.")} == {"mt.claim"}
+    claim = code(queries("mt").claim)
+    assert re.findall(r".*(?<!_)\bnow\(\).*", claim) == [
+        "      AND (SELECT lease_until FROM dispatcher WHERE epoch = $2) > now()"
+    ]
+
+
+class Depth:
+    """Batches out of the stock, as the platform would hand them in."""
+
+    def __init__(self, conn: db.Connection) -> None:
+        self.conn = conn
+        self.ids = MsgIds()
+        self.now = dt.datetime.fromtimestamp(wall_ms() / 1000, dt.UTC)
+
+    async def rows(self, first: int) -> list[Any]:
+        """A hundred rows of the stock, spread over plans and time."""
+        return await self.conn.fetch(
+            "SELECT * FROM stock WHERE n BETWEEN $1 AND $1 + 4500 AND n % 45 = 0 ORDER BY n LIMIT $2", first, BATCH
+        )
+
+    def submissions(self, due_at: dt.datetime | None) -> list[Submission]:
+        return [
+            Submission(
+                n % 5 + 1, self.ids.new(wall_ms()), 1, "12345", f"+1555{n:07d}", "x", None, None, None, 0, 1, CARRIER,
+                0, 3600, due_at,
+            )
+            for n in range(BATCH)
+        ]  # fmt: skip
+
+    async def accept(self, conn: Any) -> None:
+        await queue.accept(conn, 1, self.submissions(None), wake=False)
+
+    async def accept_later(self, conn: Any) -> None:
+        await queue.accept(conn, 1, self.submissions(self.now + dt.timedelta(hours=1)), wake=False)
+
+    async def which_stored(self, conn: Any) -> None:
+        batch = [Submission(r["plan_id"], r["msg_id"], *[None] * 13) for r in await self.rows(1)]
+        await queue.which_stored(conn, batch)
+
+    async def lanes(self, conn: Any) -> None:
+        await queue.lanes(conn, CARRIER)
+
+    async def claim(self, conn: Any) -> None:
+        lanes = [(Lane(priority, plan), FIRST, 20) for priority in (2, 1, 0) for plan in range(1, 6)]
+        await queue.claim(conn, CARRIER, EPOCH, lanes, free_parts=BATCH, whole_window=False, claim_no=9)
+
+    async def claimed(self, conn: Any) -> None:
+        claimed = [Claimed(r["plan_id"], 0, r["msg_id"], 1, 0, False, self.now, self.now) for r in await self.rows(1)]
+        await queue.contents(conn, claimed)
+
+    async def accepted(self, conn: Any) -> None:
+        rows = [
+            AcceptedPart(f"new{r['n']}", r["recipient"], r["plan_id"], r["msg_id"], 1, 1, LINK, 0, False, r["at"])
+            for r in await self.rows(5001)
+        ]
+        await queue.parts_accepted(conn, CARRIER, rows)
+
+    async def attempted(self, conn: Any) -> None:
+        rows = [
+            AttemptedPart(r["plan_id"], r["msg_id"], 1, LINK, 0, r["at"], "refused", 8, None)
+            for r in await self.rows(5001)
+        ]
+        await queue.parts_attempted(conn, CARRIER, rows)
+
+    async def requeued(self, first: int) -> list[Requeued]:
+        return [
+            Requeued(CARRIER, r["plan_id"], r["priority"], r["msg_id"], 2, 1, 1, False, self.now)
+            for r in await self.rows(first)
+        ]
+
+    async def give_back(self, conn: Any) -> None:
+        await queue.give_back(conn, await self.requeued(1))
+
+    async def put_off(self, conn: Any) -> None:
+        await queue.put_off(conn, [(row, self.now) for row in await self.requeued(15_001)])
+
+    async def put_in_doubt(self, conn: Any) -> None:
+        rows = [DoubtfulPart(r["plan_id"], r["msg_id"], 1, r["recipient"], 901, r["at"]) for r in await self.rows(5001)]
+        await queue.put_in_doubt(conn, CARRIER, rows)
+
+    async def moves(self) -> list[Move]:
+        return [Move(r["plan_id"], r["msg_id"], 2, 0, r["at"], False) for r in await self.rows(10_001)]
+
+    async def apply(self, conn: Any) -> None:
+        await settling.apply(conn, await self.moves(), wake=True)
+
+    async def apply_receipts(self, conn: Any) -> None:
+        rows = await self.rows(10_001)
+        matched = [
+            MatchedReceipt(LINK, str(r["n"]), r["plan_id"], r["msg_id"], 1, "DELIVRD", "000", 2, 0, None) for r in rows
+        ]
+        outcomes = [PartOutcome(r["plan_id"], r["msg_id"], 2, 2, 0) for r in rows]
+        await settling.apply_receipts(conn, CARRIER, await self.moves(), matched, outcomes, range(1, 101), wake=True)
+
+    async def part_states(self, conn: Any) -> None:
+        await settling.part_states(conn, [(r["plan_id"], r["msg_id"]) for r in await self.rows(15_001)])
+
+    async def candidates(self, conn: Any) -> None:
+        ids = [str(r["n"]) for r in await self.rows(10_001)]
+        await receipts.candidates(conn, CARRIER, ids, self.now - dt.timedelta(days=4))
+
+    async def park(self, conn: Any) -> None:
+        rows = [UnparkedReceipt(f"x{n}", "+15550000000", "12345", LINK, "DELIVRD", "000", 2, 0) for n in range(BATCH)]
+        await receipts.park(conn, CARRIER, rows)
+
+    async def parked(self, conn: Any) -> None:
+        await receipts.parked(conn, CARRIER, [f"p{r['n']}" for r in await self.rows(1)])
+
+    async def parked_none(self, conn: Any) -> None:
+        await receipts.parked(conn, CARRIER, [f"new{n}" for n in range(BATCH)])
+
+    async def hook_lanes(self, conn: Any) -> None:
+        await hooks.lanes(conn)
+
+    async def hook_due(self, conn: Any) -> None:
+        beginning = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+        await hooks.due(conn, [(plan, f"https://{x}.example", beginning, 7) for plan in range(1, 6) for x in "abc"])
+
+    async def events(self) -> list[Hook]:
+        found = await self.conn.fetch("SELECT * FROM hook_queue ORDER BY msg_id")
+        return [
+            Hook(r["plan_id"], r["msg_id"], r["n"], 0, r["origin"], r["due_at"], r["url"], True)
+            for r in found[:: len(found) // BATCH][:BATCH]
+        ]
+
+    async def finals(self, conn: Any) -> None:
+        await hooks.finals(conn, await self.events())
+
+    async def acknowledged(self, conn: Any) -> None:
+        rows = [Acknowledged(h.plan_id, h.origin, h.due_at, h.msg_id, h.n, 1, 200, 5) for h in await self.events()]
+        await hooks.acknowledged(conn, rows)
+
+    async def hooks_attempted(self, conn: Any) -> None:
+        rows = [
+            AttemptedHook(h.plan_id, h.origin, h.due_at, h.msg_id, h.n, 1, h.url, 500, None, 5, None, 5.0, None)
+            for h in await self.events()
+        ]
+        await hooks.attempted(conn, rows)
+
+    async def overtaken(self, conn: Any) -> None:
+        await hooks.overtaken(conn, await self.events())
+
+
+# The statement, who asks it, and pages touched a row at most: what was measured, and half as much again. A probe of an
+# index of two levels and its row are three; an insert touches a page of the table and two or three of each index.
+HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
+    ("mt.accept", Depth.accept, 13),
+    ("mt.accept", Depth.accept_later, 16),
+    ("mt.which_stored", Depth.which_stored, 4),
+    ("mt.lanes", Depth.lanes, 1),
+    ("mt.claim", Depth.claim, 20),
+    ("mt.claimed", Depth.claimed, 5),
+    ("mt.accepted", Depth.accepted, 20),
+    ("mt.attempted", Depth.attempted, 16),
+    ("mt.give_back", Depth.give_back, 15),
+    ("mt.put_off", Depth.put_off, 18),
+    ("mt.put_in_doubt", Depth.put_in_doubt, 27),
+    ("settle.apply", Depth.apply, 15),
+    ("settle.apply_receipts", Depth.apply_receipts, 30),
+    ("settle.part_states", Depth.part_states, 24),
+    ("dlr.candidates", Depth.candidates, 4),
+    ("dlr.park", Depth.park, 9),
+    ("dlr.parked", Depth.parked, 4),
+    ("dlr.parked", Depth.parked_none, 4),
+    ("hooks.lanes", Depth.hook_lanes, 1),
+    ("hooks.due", Depth.hook_due, 2),
+    ("hooks.finals", Depth.finals, 5),
+    ("hooks.acknowledged", Depth.acknowledged, 12),
+    ("hooks.attempted", Depth.hooks_attempted, 17),
+    ("hooks.overtaken", Depth.overtaken, 9),
+]
+
+
+@pytest.mark.parametrize("planned_on", ["nothing", "full tables"])
+def test_pages_touched_at_depth(database: str, planned_on: str) -> None:
+    async def main() -> list[tuple[str, float, float, list[str]]]:
+        conn = await db.connect(database, name="test", hot=True)
+        beside = await db.connect(database, name="beside")
+        await hold_still(conn)
+        await conn.execute(SET_UP)
+        explaining = Explaining(conn)
+        wanted = {getattr(queries(name.split(".")[0]), name.split(".")[1]) for name, _, _ in HOT}
+        if planned_on == "nothing":
+            for statement in wanted:
+                await explaining.prepare(statement)
+        await beside.execute(STOCK)
+        if planned_on == "full tables":
+            await beside.execute("VACUUM ANALYZE")
+            for statement in wanted:
+                await explaining.prepare(statement)
+        depth = Depth(beside)
+        found = []
+        for name, ask, most in HOT:
+            await ask(depth, explaining)
+            a_row = explaining.pages / BATCH
+            found.append((f"{name} ({ask.__name__})", a_row, most, explaining.last.complaints(BATCH)))
+        await beside.close()
+        await conn.close()
+        return found
+
+    found = asyncio.run(main())
+    for what, a_row, most, complaints in found:
+        print(f"{a_row:6.1f} of {most:4.0f}  {what} {'; '.join(complaints)}")
+    assert [one for one in found if one[1] > one[2] or one[3]] == []
