@@ -7,6 +7,7 @@ never stored.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import TypeAlias
 
@@ -72,7 +73,7 @@ class Accepter:
             await clock.sleep(0.1)
             return
         lock = random.getrandbits(62)
-        statement = asyncio.ensure_future(queue.accept(conn, lock, [s for s, _ in batch], wake=self._wake()))
+        statement = asyncio.create_task(queue.accept(conn, lock, [s for s, _ in batch], wake=self._wake()))
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 await asyncio.shield(statement)
@@ -150,10 +151,8 @@ class Accepter:
 
     async def _notify(self) -> None:
         self._woken_at = asyncio.get_running_loop().time()
-        try:
+        with contextlib.suppress(DatabaseError):  # the dispatchers' own poll finds the rows
             await queue.wake(await self._waker.get())
-        except DatabaseError:
-            pass  # the dispatchers' own poll finds the rows
 
 
 def _answer(batch: list[_Waiting], outcome: Accepted) -> None:

@@ -1,0 +1,34 @@
+# just --list shows these; `just` itself comes with the dev group: .venv/bin/just
+
+default:
+    @just --list
+
+# the default suite
+test *args:
+    ./test {{args}}
+
+# linters, types, layers
+check:
+    .venv/bin/ruff check
+    .venv/bin/ruff format --check
+    .venv/bin/mypy
+    .venv/bin/lint-imports
+
+# fault tests in full size (about half an hour)
+fault *args:
+    .venv/bin/pytest -m fault -q --timeout 900 {{args}}
+
+# whole trips beside Kannel: same carrier, load and sink, the medians and their ratios (needs gcc, and apt as root once)
+bench-kannel reps="3":
+    bench/kannel.sh run {{reps}}
+
+# kill -9 at full load beside Kannel: what was lost, what was sent twice
+bench-kill reps="1":
+    bench/kannel.sh kill {{reps}}
+
+# single pieces, in process
+bench:
+    .venv/bin/python bench/text.py
+    .venv/bin/python bench/smpp_session.py
+    .venv/bin/python bench/hook_client.py
+    .venv/bin/python bench/api_inprocess.py 20000
