@@ -73,7 +73,7 @@ class Accepter:
             await clock.sleep(0.1)
             return
         lock = random.getrandbits(62)
-        statement = asyncio.create_task(queue.accept(conn, lock, [s for s, _ in batch], wake=self._wake()))
+        statement = asyncio.create_task(queue.accept(conn, lock, [s for s, _ in batch], wake=self._wake()))  # noqa: RUF006
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 await asyncio.shield(statement)
@@ -81,8 +81,8 @@ class Accepter:
             await self._bisect(batch, error)
         except ConnectionLost as error:
             self._standing.abandon()
-            statement.add_done_callback(lambda s: s.cancelled() or s.exception())
-            statement.cancel()
+            # Not cancelled: a cancel request could reach a COMMIT. It ends with its connection.
+            statement.add_done_callback(lambda ended: ended.exception())
             _log.warning("accept.lost", error=log.explained(error), count=len(batch))
             # Beside the writer: new submissions find out for themselves whether the database is back.
             task = asyncio.create_task(self._look_up(batch, lock))
