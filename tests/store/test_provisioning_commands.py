@@ -162,8 +162,8 @@ INSERT INTO attempt VALUES (1, '{ID}', 1, 1, 1, 0, '2024-12-03 12:00:01Z', '2024
     '2024-12-03 12:00:10Z');
 INSERT INTO ref VALUES (1, '77', '+31612345678', 1, '{ID}', 1, 2, 1, 1, false, '2024-12-03 12:00:10Z',
     '2024-12-03 12:00:10.025Z');
-INSERT INTO inflight (plan_id, msg_id, part_no, carrier_id, epoch, claimed_at, tries, resubmitted)
-    VALUES (1, '{ID}', 2, 1, 9, '2024-12-03 12:00:10Z', 0, false);
+INSERT INTO inflight (plan_id, msg_id, part_no, carrier_id, epoch, claim_no, claimed_at, tries,
+    resubmitted) VALUES (1, '{ID}', 2, 1, 9, 1, '2024-12-03 12:00:10Z', 0, false);
 INSERT INTO receipt (carrier_id, link_id, received_at, canonical_id, recipient, plan_id, msg_id, part_no, stat, err,
     status, error_code)
     VALUES (1, 1, '2024-12-03 12:00:12Z', '77', '+31612345678', 1, '{ID}', 1, 'DELIVRD', '000', 2, 0);

@@ -151,7 +151,7 @@ class Accepter:
 
     async def _notify(self) -> None:
         self._woken_at = asyncio.get_running_loop().time()
-        with contextlib.suppress(DatabaseError):  # the dispatchers' own poll finds the rows
+        with contextlib.suppress(*DatabaseError):  # the dispatchers' own poll finds the rows
             await queue.wake(await self._waker.get())
 
 

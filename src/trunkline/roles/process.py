@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 
 import uvloop
 
@@ -111,11 +111,21 @@ def main() -> None:
         parent.failed(log.explained(error))
         sys.exit(1)
     except BaseExceptionGroup as errors:
-        for one in errors.exceptions:
+        causes = list(_leaves(errors))
+        for one in causes:
             _log.error("process.failed", error=log.explained(one), exc_info=one)
         with contextlib.suppress(OSError):
-            parent.failed(log.explained(errors.exceptions[0]))
+            parent.failed(log.explained(causes[0]))
         sys.exit(1)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """The errors themselves, out of however many groups they are wrapped in."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 if __name__ == "__main__":

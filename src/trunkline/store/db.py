@@ -18,6 +18,7 @@ ConnectionLost = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server said goodbye, and the driver has not seen the socket close yet
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
 )
@@ -67,7 +68,7 @@ def _settings(name: str, hot: bool) -> dict[str, Any]:
 
 # What a statement may be refused for because of its data (SQLSTATE classes 22 and 23): one row spoils its batch.
 BadData = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
-DatabaseError = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+DatabaseError = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 
 
 class Standing:
