@@ -26,6 +26,10 @@ bench-kannel reps="3":
 bench-kill reps="1":
     bench/kannel.sh kill {{reps}}
 
+# cost of each database step at 10^4, 10^5 and 10^6 stored messages
+bench-depth:
+    .venv/bin/python bench/depth.py
+
 # single pieces, in process
 bench:
     .venv/bin/python bench/text.py
