@@ -175,7 +175,7 @@ INSERT INTO doubt VALUES (1, '{ID}', 2, 1, '+31612345678', 901, '2024-12-03 12:0
 INSERT INTO mt_queue VALUES (1, 1, 0, '{ID}', 2, 1, 1, true, '2024-12-06');
 INSERT INTO mt_later VALUES (1, '{ID}', '2024-12-03 12:30:00Z', 1, 0, 2, 1, 1, true, '2024-12-06');
 INSERT INTO hook_queue VALUES (1, 'https://a:443', '2024-12-03 13:00:00Z', '{ID}', 2, 1, false, 'https://a/dlr');
-INSERT INTO hook_attempt VALUES (1, '{ID}', 2, 0, '2024-12-03 12:00:13Z', 503, null, 12, null, '2024-12-03 13:00:00Z');
+INSERT INTO hook_attempt VALUES (1, '{ID}', 2, 1, '2024-12-03 12:00:13Z', 503, null, 12, null, '2024-12-03 13:00:00Z');
 INSERT INTO hook_dead VALUES (1, '{ID}', 1, 'https://a:443', 'https://a/dlr', 3, 'gone', '2024-12-03 12:00:15Z');
 """
 

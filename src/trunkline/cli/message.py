@@ -116,7 +116,7 @@ def told(event: Event) -> str:
         case "hook_attempted":
             answer = f"HTTP {row['status']}" if row["status"] else _printable(row["failure"] or "no answer")
             then = f"; again at {_time(row['next_at'])}" if row["next_at"] else ""
-            return f"webhook for {_HOOKS[row['n']]}, attempt {row['tries'] + 1}: {answer}, {row['latency_ms']} ms{then}"
+            return f"webhook for {_HOOKS[row['n']]}, attempt {row['tries']}: {answer}, {row['latency_ms']} ms{then}"
         case "hook_dead":
             return f"webhook for {_HOOKS[row['n']]} given up after {_count(row['tries'], 'attempt')}: {row['reason']}"
     return event.kind

@@ -380,7 +380,7 @@ CREATE TABLE hook_attempt (
     plan_id     integer NOT NULL,
     msg_id      uuid NOT NULL,
     n           smallint NOT NULL,
-    tries       smallint NOT NULL,
+    tries       smallint NOT NULL,              -- its number: 1 for the first attempt
     at          timestamptz NOT NULL,
     status      smallint,                       -- HTTP status; null: no answer
     failure     text,
