@@ -92,5 +92,5 @@ class Throttle:
 
     def _refill(self, passed: float) -> None:
         assert self.rate is not None
-        # A tenth of a second's worth, so that a pause is not followed by a burst that is refused again.
-        self._tokens = min(self._tokens + self.rate * passed, max(1.0, self.rate / 10))
+        # No more than 20 ms worth: a pause is not followed by a burst, which would be refused again.
+        self._tokens = min(self._tokens + self.rate * passed, max(1.0, self.rate / 50))

@@ -39,7 +39,7 @@ class Accepter:
         self._waker = Standing(dsn, name="wake", hot=False)
         self._gather: Gather[_Waiting] = Gather(self._write, linger_s=0.0, most=256, alone=False)
         self._woken_at = 0.0
-        self._wake_due = False
+        self._wake_due = self._closed = False
         self._lookups: set[asyncio.Task[None]] = set()
         self._stored = _STORED.of()
 
@@ -55,6 +55,7 @@ class Accepter:
 
     async def close(self) -> None:
         """Gives the connections back, after `drained`."""
+        self._closed = True
         await self._standing.close()
         await self._waker.close()
 
@@ -144,7 +145,11 @@ class Accepter:
 
     def _wake_late(self) -> None:
         self._wake_due = False
-        if not len(self._gather) and asyncio.get_running_loop().time() - self._woken_at >= _WAKE_EVERY_S:
+        if (
+            not self._closed
+            and not len(self._gather)
+            and asyncio.get_running_loop().time() - self._woken_at >= _WAKE_EVERY_S
+        ):
             task = asyncio.create_task(self._notify())
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)

@@ -127,9 +127,9 @@ async def holders(conn: Connection) -> int:
     return int(await conn.fetchval(_SQL.holders, _PRESENT))
 
 
-async def hold(conn: Connection, buckets: Sequence[int]) -> set[int]:
-    """Tries to get buckets; returns those got."""
-    return {row[0] for row in await conn.fetch(_SQL.hold, _BUCKETS_HELD, buckets)}
+async def hold(conn: Connection, buckets: Sequence[int], most: int) -> set[int]:
+    """Tries to get `most` of these buckets; returns those got."""
+    return {row[0] for row in await conn.fetch(_SQL.hold, _BUCKETS_HELD, buckets, most)}
 
 
 async def let_go(conn: Connection, buckets: Sequence[int]) -> None:

@@ -68,7 +68,7 @@ class Holding:
         elif len(self.buckets) < share:
             missing = [bucket for bucket in range(BUCKETS) if bucket not in self.buckets]
             random.shuffle(missing)
-            self.buckets |= await hooks.hold(conn, missing[: share - len(self.buckets)])
+            self.buckets |= await hooks.hold(conn, missing, share - len(self.buckets))
 
     async def close(self) -> None:
         """Lets everything go."""

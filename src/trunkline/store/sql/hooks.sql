@@ -95,8 +95,9 @@ DELETE FROM hook_queue WHERE ctid = ANY (ARRAY(
         OFFSET 0) AS h))
 
 -- name: hold
--- Buckets of lanes that this session holds from now on, of those asked for. They are free again when it ends.
-SELECT bucket FROM unnest($2::int[]) AS bucket WHERE pg_try_advisory_lock($1, bucket)
+-- Buckets of lanes that this session holds from now on: of those offered as many as are free, up to $3 (the scan ends
+-- with the last one got, so no lock is taken beyond). They are free again when the session ends.
+SELECT bucket FROM unnest($2::int[]) AS bucket WHERE pg_try_advisory_lock($1, bucket) LIMIT $3
 
 -- name: let_go
 SELECT pg_advisory_unlock($1, bucket) FROM unnest($2::int[]) AS bucket
