@@ -42,7 +42,8 @@ def server() -> Iterator[str]:
     if _GIVEN is not None:
         yield _GIVEN
         return
-    with scratch() as endpoint:
+    # A vacuum worker belongs to the superuser, so a database that it is in cannot be dropped by its owner.
+    with scratch({"autovacuum": "off"}) as endpoint:
         yield endpoint.dsn
 
 
