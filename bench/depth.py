@@ -87,7 +87,7 @@ async def trip(conn: Connection, epoch: int, ids: MsgIds, number: int, costs: Co
         )
         for n in range(BATCH)
     ]  # fmt: skip
-    await costs.of("accept", queue.accept(conn, number, batch, wake=False))
+    await costs.of("accept", queue.accept(conn, batch, wake=False))
     lane = [(Lane(0, PLAN), FIRST, BATCH)]
     claim = queue.claim(conn, CARRIER, epoch, lane, free_parts=BATCH, whole_window=True, claim_no=number)
     claimed = await costs.of("claim", claim)

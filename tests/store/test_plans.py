@@ -113,10 +113,10 @@ class Depth:
         ]  # fmt: skip
 
     async def accept(self, conn: Any) -> None:
-        await queue.accept(conn, 1, self.submissions(None), wake=False)
+        await queue.accept(conn, self.submissions(None), wake=False)
 
     async def accept_later(self, conn: Any) -> None:
-        await queue.accept(conn, 1, self.submissions(self.now + dt.timedelta(hours=1)), wake=False)
+        await queue.accept(conn, self.submissions(self.now + dt.timedelta(hours=1)), wake=False)
 
     async def which_stored(self, conn: Any) -> None:
         batch = [Submission(r["plan_id"], r["msg_id"], *[None] * 13) for r in await self.rows(1)]

@@ -106,7 +106,7 @@ class Life:
             PLAN, msg_id, 1, "12345", f"+1555000{self.number:04d}", "text", "https://example.com/dlr", None, None, 0,
             parts, CARRIER, 0, 72 * 3600, None,
         )  # fmt: skip
-        await queue.accept(self.conn, 1, [submission], wake=False)
+        await queue.accept(self.conn, [submission], wake=False)
         return msg_id
 
     # Time.

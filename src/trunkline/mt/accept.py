@@ -1,7 +1,7 @@
 """Step 1 of the trip: store submissions, many in one commit; 202 is answered only after it.
 
-When the answer to a commit never comes, the batch's advisory lock tells: once it is free, what is not in the table was
-never stored.
+When the answer to a commit never comes, the advisory lock of the session tells: once it is free, what is not in the
+table was never stored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trunkline.domain.message import Accepted, Submission
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.store import queue
-from trunkline.store.db import BadData, ConnectionLost, DatabaseError, Standing
+from trunkline.store.db import BadData, Connection, ConnectionLost, DatabaseError, Standing
 
 _log = log.get_logger()
 _STORED = metrics.counter("trunkline_accepted", "Messages stored.")
@@ -38,6 +38,7 @@ class Accepter:
         self._standing = Standing(dsn, name="accept")
         self._waker = Standing(dsn, name="wake", hot=False)
         self._gather: Gather[_Waiting] = Gather(self._write, linger_s=0.0, most=256, alone=False)
+        self._session: tuple[Connection, int] | None = None  # with the lock that it holds to its end
         self._woken_at = 0.0
         self._wake_due = self._closed = False
         self._lookups: set[asyncio.Task[None]] = set()
@@ -67,14 +68,14 @@ class Accepter:
 
     async def _write(self, batch: list[_Waiting]) -> None:
         try:
-            conn = await self._standing.get()
+            conn, lock = await self._connected()
         except DatabaseError as error:
             _log.warning("accept.unavailable", error=log.explained(error))
+            self._standing.abandon()
             _answer(batch, Accepted.UNAVAILABLE)
             await clock.sleep(0.1)
             return
-        lock = random.getrandbits(62)
-        statement = asyncio.create_task(queue.accept(conn, lock, [s for s, _ in batch], wake=self._wake()))  # noqa: RUF006
+        statement = asyncio.create_task(queue.accept(conn, [s for s, _ in batch], wake=self._wake()))  # noqa: RUF006
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 await asyncio.shield(statement)
@@ -96,6 +97,15 @@ class Accepter:
             self._stored.value += len(batch)
             _answer(batch, Accepted.STORED)
 
+    async def _connected(self) -> tuple[Connection, int]:
+        conn = await self._standing.get()
+        if self._session is None or self._session[0] is not conn:
+            lock = random.getrandbits(62)
+            async with asyncio.timeout(_PATIENCE_S):
+                await queue.begin_session(conn, lock)
+            self._session = (conn, lock)
+        return self._session
+
     async def _bisect(self, batch: list[_Waiting], error: Exception) -> None:
         """One row spoils its batch: halves are tried until it stands alone."""
         if len(batch) == 1:
@@ -115,7 +125,7 @@ class Accepter:
                 while True:
                     try:
                         conn = await standing.get()
-                        if await queue.batch_is_over(conn, lock):
+                        if await queue.session_is_over(conn, lock):
                             stored = await queue.which_stored(conn, submissions)
                             break
                     except DatabaseError:

@@ -41,9 +41,9 @@ class Lease:
         self._held: set[CarrierId] = set()
         self.epoch = 0
 
-    def holds(self) -> bool:
-        """Whether a byte may go to a carrier now."""
-        return clock.boot_s() < self._deadline
+    def holds(self, epoch: int) -> bool:
+        """Whether a byte of what was claimed under `epoch` may go to a carrier now."""
+        return epoch == self.epoch and clock.boot_s() < self._deadline
 
     async def run(self) -> None:
         """Holds the lease until cancelled; `resign` ends it."""
@@ -75,8 +75,9 @@ class Lease:
             _log.warning("lease.lost", epoch=self.epoch)
             self._held = set()
             await self._changed(self.epoch, set())
+        asked_at = clock.boot_s()
         self.epoch = await leases.register(conn, self._node, os.getpid(), self._lease_s)
-        self._deadline = clock.boot_s() + self._lease_s - _MARGIN_S
+        self._deadline = asked_at + self._lease_s - _MARGIN_S
         _log.info("lease.taken", epoch=self.epoch)
 
     async def resign(self) -> None:

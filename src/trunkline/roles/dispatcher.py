@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from trunkline.domain.provisioning import CarrierId
 from trunkline.mt.lease import Lease
@@ -90,7 +91,7 @@ class Dispatcher:
                     carrier,
                     provisioning=self._context.provisioning,
                     live=self._live,
-                    may_write=self._lease.holds,
+                    may_write=partial(self._lease.holds, self._lease.epoch),
                     now_ms=self._context.clock.now_ms,
                     tls=self._context.carrier_tls,
                 )

@@ -107,11 +107,10 @@ def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
-async def accept(conn: Connection, lock: int, batch: Sequence[Submission], *, wake: bool) -> None:
-    """Stores a batch in one commit, under the advisory lock `lock`. Raises what asyncpg raises."""
+async def accept(conn: Connection, batch: Sequence[Submission], *, wake: bool) -> None:
+    """Stores a batch in one commit. Raises what asyncpg raises."""
     await conn.fetch(
         _SQL.accept,
-        lock,
         [s.plan_id for s in batch],
         [s.msg_id for s in batch],
         [s.account_id for s in batch],
@@ -131,9 +130,14 @@ async def accept(conn: Connection, lock: int, batch: Sequence[Submission], *, wa
     )
 
 
-async def batch_is_over(conn: Connection, lock: int) -> bool:
-    """Whether no transaction holds the batch's lock any more: it is committed or gone."""
-    return bool(await conn.fetchval(_SQL.try_batch_lock, lock))
+async def begin_session(conn: Connection, lock: int) -> None:
+    """Marks the connection's session, for as long as the server keeps it, with the advisory lock `lock`."""
+    await conn.fetch(_SQL.begin_session, lock)
+
+
+async def session_is_over(conn: Connection, lock: int) -> bool:
+    """Whether the session of this lock is gone: what was asked in it is committed, or never will be."""
+    return bool(await conn.fetchval(_SQL.session_is_over, lock))
 
 
 async def which_stored(conn: Connection, batch: Sequence[Submission]) -> set[UUID]:

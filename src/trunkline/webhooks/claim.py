@@ -134,6 +134,13 @@ class Claims:
                 if not lane.open or hook.due_at - _FLOOR_LAG > lane.floor:
                     lane.floor = max(lane.floor, hook.due_at - _FLOOR_LAG)
 
+    def put_back(self, taken: Sequence[Hook]) -> None:
+        """Nothing was done about these: they are taken again."""
+        for hook in taken:
+            lane = self._lanes.get((hook.plan_id, hook.origin))
+            if lane is not None:
+                lane.open.discard((hook.msg_id, hook.n))
+
     async def _look(self, conn: Connection) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._reset_at > _RESET_FLOORS_S:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from trunkline.contract.record import inbound_json, record_json
@@ -115,21 +115,36 @@ class Delivery:
             return False
         conn = await self._standing.get()
         taken = await self._claims.take(conn)
+        # A plan that is newer than our picture of the installation: it is known in a moment.
+        self._claims.put_back([hook for hook in taken if hook.plan_id not in provisioning.plans])
+        taken = [hook for hook in taken if hook.plan_id in provisioning.plans]
         if not taken:
             return False
+        try:
+            records, inbound, overtaken = await self._contents(conn, taken)
+        except DatabaseError:
+            self._claims.put_back(taken)
+            raise
+        if overtaken:
+            self._claims.ended(overtaken)
+            taken = [hook for hook in taken if hook not in overtaken]
+        now = int(clock.wall_s())
+        for hook in taken:
+            self._post(hook, provisioning.plans[hook.plan_id], records, inbound, now)
+        if len(taken) < _FEW:
+            await clock.sleep(_GATHER_S)
+        return True
+
+    async def _contents(
+        self, conn: Connection, taken: Sequence[Hook]
+    ) -> tuple[dict[UUID, Record], dict[UUID, Inbound], list[Hook]]:
+        """What the events tell, and those that a later one of their message overtook, which are out of the queue."""
         records = await hooks.finals(conn, finals) if (finals := [h for h in taken if h.n != _INBOUND]) else {}
         inbound = await hooks.inbound(conn, mos) if (mos := [h for h in taken if h.n == _INBOUND]) else {}
         overtaken = [h for h in finals if (record := records.get(h.msg_id)) is not None and h.n < _event_of(record)]
         if overtaken:
             await hooks.overtaken(conn, overtaken)
-            self._claims.ended(overtaken)
-            taken = [h for h in taken if h not in overtaken]
-        now = int(clock.wall_s())
-        for hook in taken:
-            self._post(hook, provisioning, records, inbound, now)
-        if len(taken) < _FEW:
-            await clock.sleep(_GATHER_S)
-        return True
+        return records, inbound, overtaken
 
     def _room(self, plan_id: PlanId, origin: str) -> int:
         """How many events a lane may get now."""
@@ -140,14 +155,13 @@ class Delivery:
     def _post(
         self,
         hook: Hook,
-        provisioning: Provisioning,
+        plan: Plan,
         records: dict[UUID, Record],
         inbound: dict[UUID, Inbound],
         now: int,
     ) -> None:
-        plan = provisioning.plans.get(hook.plan_id)
         content = inbound.get(hook.msg_id) if hook.n == _INBOUND else records.get(hook.msg_id)
-        if plan is None or content is None:
+        if content is None:
             self._die(hook, "the message is gone")
             return
         target = self._target_of(hook.url)

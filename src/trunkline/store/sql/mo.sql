@@ -14,6 +14,8 @@ WITH m AS (
     WHERE NOT EXISTS (
         SELECT FROM mo o WHERE o.digest = m.digest AND o.carrier_id = $1 AND o.link_id <> m.link_id
           AND o.received_at > (SELECT trunkline_now()) - interval '10 seconds' AND o.msg_id >= $12)
+      AND NOT EXISTS (
+        SELECT FROM m e WHERE e.digest = m.digest AND e.link_id <> m.link_id AND e.msg_id < m.msg_id)
     RETURNING plan_id, msg_id, account_id
 ), told AS (
     INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)

@@ -1,13 +1,12 @@
 -- name: accept
--- One batch of submissions in one commit: messages and their queue rows. Whoever must find out later whether this
--- batch was committed takes the same lock ($1): once it is free, what is not there was never stored.
+-- One batch of submissions in one commit: messages and their queue rows.
 WITH batch AS (
     SELECT s.*, t.at + s.validity_s * interval '1 second' AS expires_at, s.due_at > t.now AS waits
-    FROM unnest($2::int[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-                $11::smallint[], $12::smallint[], $13::int[], $14::smallint[], $15::int[], $16::timestamptz[])
+    FROM unnest($1::int[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                $10::smallint[], $11::smallint[], $12::int[], $13::smallint[], $14::int[], $15::timestamptz[])
          AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
               encoding, parts, carrier_id, priority, validity_s, due_at),
-         (SELECT trunkline_now() AS now, pg_advisory_xact_lock($1)) AS n,
+         (SELECT trunkline_now() AS now OFFSET 0) AS n,
          LATERAL (SELECT n.now, greatest(n.now, s.due_at) AS at) AS t
 ), stored AS (
     INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
@@ -24,9 +23,16 @@ WITH batch AS (
     SELECT plan_id, msg_id, due_at, carrier_id, priority, (1::bigint << parts) - 1, parts, expires_at
     FROM batch WHERE waits
 )
-SELECT pg_notify('mt', '') WHERE $17::boolean
+SELECT pg_notify('mt', '') WHERE $16::boolean
 
--- name: try_batch_lock
+-- name: begin_session
+-- A lock that this session holds to its end, whatever ends it. Whoever must find out later whether a batch of this
+-- session was committed tries it: once it is free, nothing that was asked here can happen any more, and what is not in
+-- the table was never stored. (A lock taken by the statement itself would say so too early: where the statement waits
+-- for the table, it has not been taken yet.)
+SELECT pg_advisory_lock_shared($1)
+
+-- name: session_is_over
 SELECT pg_try_advisory_lock($1) AND pg_advisory_unlock($1)
 
 -- name: which_stored
@@ -96,7 +102,9 @@ CROSS JOIN LATERAL (
     SELECT expires_at FROM msg WHERE msg.plan_id = b.plan_id AND msg.msg_id = b.msg_id OFFSET 0) AS m
 ON CONFLICT (carrier_id, priority, plan_id, msg_id) DO UPDATE
     SET missing = mt_queue.missing | EXCLUDED.missing,
-        parts = length(replace((mt_queue.missing | EXCLUDED.missing)::bit(64)::text, '0', ''))
+        parts = length(replace((mt_queue.missing | EXCLUDED.missing)::bit(64)::text, '0', '')),
+        tries = greatest(mt_queue.tries, EXCLUDED.tries),
+        resubmitted = mt_queue.resubmitted OR EXCLUDED.resubmitted
 RETURNING msg_id
 
 -- name: claimed
@@ -215,7 +223,9 @@ WITH gone AS (
     SELECT carrier_id, plan_id, priority, msg_id, missing, parts, tries, resubmitted, expires_at FROM gone
     ON CONFLICT (carrier_id, priority, plan_id, msg_id) DO UPDATE
         SET missing = mt_queue.missing | EXCLUDED.missing,
-            parts = length(replace((mt_queue.missing | EXCLUDED.missing)::bit(64)::text, '0', ''))
+            parts = length(replace((mt_queue.missing | EXCLUDED.missing)::bit(64)::text, '0', '')),
+            tries = greatest(mt_queue.tries, EXCLUDED.tries),
+            resubmitted = mt_queue.resubmitted OR EXCLUDED.resubmitted
 ), woken AS (
     SELECT pg_notify('mt', 'again') FROM gone LIMIT 1
 )
