@@ -11,6 +11,7 @@ from __future__ import annotations
 _FAST_CLIMB = 0.5  # of the rate, per second
 _SLOW_CLIMB = 0.01
 _NEAR = 0.95
+_DOUBT_S, _DOUBTFUL_CLIMB = 8.0, 0.25
 _CUT, _CUT_NEAR = 0.5, 0.75  # what is left of the rate
 _LEAST = 1.0  # parts per second
 _FORGET_S = 120.0  # without a refusal for so long, while at or over the remembered rate: no limit any more
@@ -85,7 +86,7 @@ class Throttle:
             while passed > 0:
                 step = min(passed, 0.1)
                 passed -= step
-                climb = _FAST_CLIMB if self.rate < _NEAR * self._cut_rate else _SLOW_CLIMB
+                climb = self._climb(now)
                 self.rate *= 1 + climb * step
                 self._refill(step)
                 if self.limit is not None and self.rate > self.limit:
@@ -95,6 +96,18 @@ class Throttle:
                     return
         else:
             self._refill(passed)
+
+    def _climb(self, now: float) -> float:
+        """By how much of itself the rate grows in a second."""
+        assert self.rate is not None
+        assert self._cut_rate is not None
+        if self.rate < _NEAR * self._cut_rate:
+            return _FAST_CLIMB
+        # Nothing refused for so long: what is remembered is less than the carrier takes (several refusals in a row, or
+        # one at a quiet moment, say nothing of it).
+        # A rate that nobody used up proves nothing.
+        in_doubt = now >= self._cut_at + _DOUBT_S and self._tokens < 1
+        return _DOUBTFUL_CLIMB if in_doubt else _SLOW_CLIMB
 
     def _refill(self, passed: float) -> None:
         assert self.rate is not None

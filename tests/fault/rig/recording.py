@@ -148,9 +148,12 @@ class Recording:
             raise AssertionError(f"{do}: {answer['error']}")
         return answer["ok"]
 
-    async def wait(self, kind: str, count: int) -> int:
-        """Returns once the recorder counted so many."""
-        return int(await self.ask("wait", kind=kind, count=count))
+    async def wait(self, kind: str, count: int, within_s: float = 60.0) -> int:
+        """Returns once the recorder counted so many. Raises AssertionError where that takes too long."""
+        try:
+            return int(await asyncio.wait_for(self.ask("wait", kind=kind, count=count), within_s))
+        except TimeoutError:
+            raise AssertionError(f"no {count} {kind} in {within_s} s: {await self.ask('counts')}") from None
 
     def lines(self) -> list[dict[str, Any]]:
         """The ledger as it is now."""

@@ -69,3 +69,15 @@ def test_a_limit_is_never_exceeded() -> None:
         throttle.sent(room, now)
         sent += room
     assert sent <= 10 * 10 + 2
+
+
+def test_one_refusal_at_a_quiet_moment_does_not_hold_a_carrier_down() -> None:
+    throttle = Throttle()
+    throttle.sent(1, 1.0)
+    throttle.sent(1, 1.5)
+    throttle.refused(1.6)  # two parts in a second were there to send: that says nothing of what the carrier takes
+    now = 1.6
+    while now < 40:
+        now += 0.005
+        throttle.sent(throttle.room(now), now)
+    assert throttle.rate is None or throttle.rate > 100
