@@ -98,7 +98,8 @@ class Supervisor:
 
     async def run(self, *, signals: bool = True) -> int:
         """Starts and keeps the children until SIGTERM, SIGINT, SIGHUP (with `signals`) or `stop`; returns the exit
-        code: 0, 1 if a child had to be killed at the end, or 78 if one cannot start with its configuration."""
+        code: 0, 1 if a child had to be killed at the end, or 78 if one cannot start with its configuration. These
+        signals are ignored from then on."""
         loop = asyncio.get_running_loop()
         caught = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if signals else ()
         for signum in caught:
@@ -112,6 +113,8 @@ class Supervisor:
             sampling.cancel()
             for signum in caught:
                 loop.remove_signal_handler(signum)
+                # What follows (a database is stopped) is short and not to be cut off by one Ctrl-C more.
+                signal.signal(signum, signal.SIG_IGN)
         return self._code
 
     def stop(self) -> None:

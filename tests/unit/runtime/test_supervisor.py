@@ -283,7 +283,8 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
         [sys.executable, "-c", PARENT, STUBBORN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout is not None
-    pid = int(process.stdout.readline())
+    with process.stdout:
+        pid = int(process.stdout.readline())
     # At first two at a time, as a terminal and a wrapper send them: that is one. (Two of one kind could melt into one.)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
@@ -295,5 +296,4 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
             break
         process.send_signal(signal.SIGINT)
     assert process.wait(5) == 1
-    process.stdout.close()
     asyncio.run(until(lambda: not alive(pid)))
