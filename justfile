@@ -26,6 +26,10 @@ bench-kannel reps="3":
 bench-kill reps="1":
     bench/kannel.sh kill {{reps}}
 
+# minutes of steady load with receipts 30 s later
+bench-steady minutes="10" rate="1000":
+    .venv/bin/python bench/steady.py {{minutes}} {{rate}}
+
 # cost of each database step at 10^4, 10^5 and 10^6 stored messages
 bench-depth:
     .venv/bin/python bench/depth.py

@@ -22,7 +22,14 @@ class Size:
 def test_rolling_restart(size: Size, folder: Path, database: str) -> None:
     async def main() -> None:
         pairs = {"api": 2, "dispatcher": 2, "webhooks": 1}
-        async with installation(folder, database, processes=pairs, smsc={"answer_s": 0.2}) as it:
+        async with installation(
+            folder,
+            database,
+            processes=pairs,
+            binds=4,
+            window=50,
+            smsc={"answer_s": 0.2},  # takes 1000 a second
+        ) as it:
             client = await it.client(senders=size.senders)
             await client.ask("begin", per_s=size.per_s)
             accepted = 0

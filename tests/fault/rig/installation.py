@@ -188,7 +188,7 @@ class Installation:
 
     # The end.
 
-    async def settled(self, within_s: float = 30.0) -> None:
+    async def settled(self, within_s: float = 60.0) -> None:
         """Returns once every message is final and every event told (in the database; each look is one query)."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
