@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import random
 from typing import TypeAlias
+from uuid import UUID
 
 from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import PlanId
@@ -30,6 +31,7 @@ _Waiting: TypeAlias = tuple[Submission, "asyncio.Future[Accepted]"]
 # A COMMIT is never cancelled: after so long the socket is left to itself and the outcome looked up.
 _PATIENCE_S = 3.0
 _LOOK_UP_S = 2.0
+_LOOKS = 2
 # NOTIFY takes a lock that all sessions share, so it is sent for the first commit after a pause, then at most so often.
 _WAKE_EVERY_S = 0.005
 
@@ -41,12 +43,14 @@ class Accepter:
         self._dsn = dsn
         self._standing = Standing(dsn, name="accept")
         self._waker = Standing(dsn, name="wake", hot=False)
+        self._waking = asyncio.Lock()
         self._gather: Gather[_Waiting] = Gather(self._write, linger_s=0.0, most=256, alone=False)
         self._session: tuple[Connection, int] | None = None  # with the lock that it holds to its end
         self._woken_at = 0.0
         self._wake_due = self._closed = False
         self._lookups: set[asyncio.Task[None]] = set()
         self._keys: dict[tuple[PlanId, str], bytes] = {}  # those in work, with the hash of their request
+        self._asked_again: dict[UUID, int] = {}
         self._stored = _STORED.of()
 
     async def run(self) -> None:
@@ -62,6 +66,8 @@ class Accepter:
     async def close(self) -> None:
         """Gives the connections back, after `drained`."""
         self._closed = True
+        if self._lookups:  # a wake-up that has begun since would open its connection again
+            await asyncio.wait(self._lookups)
         await self._standing.close()
         await self._waker.close()
 
@@ -118,7 +124,20 @@ class Accepter:
                 self._answer(batch, Accepted.STORED)
                 return
             for waiting in batch:
-                self._answer([waiting], refused.get(waiting[0].msg_id, Accepted.STORED))
+                outcome = refused.get(waiting[0].msg_id, Accepted.STORED)
+                if outcome is not Accepted.KEY_REUSED or not self._ask_again(waiting):
+                    self._answer([waiting], outcome)
+
+    def _ask_again(self, waiting: _Waiting) -> bool:
+        """A session that ends lets go of its two locks one after the other, and for that instant the same request looks
+        like another one: nobody is told so on the strength of one look."""
+        msg_id = waiting[0].msg_id
+        count = self._asked_again.get(msg_id, 0)
+        if count == _LOOKS:
+            return False
+        self._asked_again[msg_id] = count + 1
+        self._gather.add(waiting)
+        return True
 
     async def _connected(self) -> tuple[Connection, int]:
         conn = await self._standing.get()
@@ -189,8 +208,9 @@ class Accepter:
 
     async def _notify(self) -> None:
         self._woken_at = asyncio.get_running_loop().time()
-        with contextlib.suppress(*DatabaseError):  # the dispatchers' own poll finds the rows
-            await queue.wake(await self._waker.get())
+        async with self._waking:  # one after the other: two would open two connections
+            with contextlib.suppress(*DatabaseError):  # the dispatchers' own poll finds the rows
+                await queue.wake(await self._waker.get())
 
     def _answer(self, batch: list[_Waiting], outcome: Accepted) -> None:
         if outcome is not Accepted.STORED:
@@ -198,5 +218,6 @@ class Accepter:
         for submission, future in batch:
             if submission.key is not None:
                 del self._keys[submission.plan_id, submission.key.text]
+                self._asked_again.pop(submission.msg_id, None)
             if not future.done():  # a client that hung up took its future along
                 future.set_result(outcome)

@@ -34,8 +34,8 @@ SELECT pg_notify('mt', '') WHERE $16::boolean
 -- As accept, for a batch in which some have a key. Whether a key is new is the primary key's to say, and no other batch
 -- is waited for: who inserts a key holds two locks until its commit can be seen, first that of key and request, then
 -- that of the key. Where the first is taken, the same request is in work (3); where only the second is, another request
--- with this key (4). A key that was stored, and is not older than 24 h, gives no row (5). Returns those that were not
--- stored, with the reason.
+-- with this key (4), or the same one is just letting go of its locks, in whatever order. A key that was stored, and is
+-- not older than 24 h, gives no row (5). Returns those that were not stored, with the reason.
 WITH judged AS MATERIALIZED (
     SELECT s.*,
            CASE WHEN key IS NULL THEN 0
