@@ -17,7 +17,7 @@ _CATALOGUE = {
     " c.relforcerowsecurity, pg_get_partkeydef(c.oid) FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
     " AND NOT c.relispartition AND c.relkind NOT IN ('i', 'I', 'S')",
     "columns": "SELECT a.attrelid::regclass::text, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,"
-    " a.attidentity, pg_get_expr(d.adbin, d.adrelid)"
+    " a.attidentity, a.attcollation::regcollation::text, pg_get_expr(d.adbin, d.adrelid)"
     " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid"
     " AND d.adnum = a.attnum WHERE c.relnamespace = 'public'::regnamespace AND NOT c.relispartition"
     " AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I', 'S')",

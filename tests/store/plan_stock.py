@@ -46,6 +46,7 @@ INSERT INTO part_outcome SELECT plan_id, msg_id, 1, 2, 0, false, at FROM stock W
 INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
     SELECT plan_id, 'https://' || chr(97 + n / 4 % 3) || '.example', at, msg_id, 2, true, 'https://a.example/dlr'
     FROM stock WHERE n > 15000;
+INSERT INTO idempotency SELECT plan_id, 'key ' || n, sha256('x'), msg_id, 1, at FROM stock;
 """
 # Pages of tables and indexes that all sessions have touched, whatever part of a statement did it (EXPLAIN leaves out
 # what a WITH writes that nobody reads).
@@ -120,6 +121,8 @@ def _element(value: Any) -> str:
         return "NULL"
     if isinstance(value, tuple):  # a row
         return '"(' + ",".join("" if one is None else _element(one).strip('"') for one in value) + ')"'
+    if isinstance(value, bytes):
+        return f'"\\\\x{value.hex()}"'
     assert isinstance(value, bool | int | float | str | UUID | dt.datetime)
     text = value.isoformat() if isinstance(value, dt.datetime) else str(value)
     assert not set(text) & set('"\\(),')

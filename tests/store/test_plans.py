@@ -14,7 +14,7 @@ import pytest
 from plan_stock import CARRIER, EPOCH, LINK, SET_UP, STOCK, Explaining, hold_still
 
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.message import Submission
+from trunkline.domain.message import RequestKey, Submission
 from trunkline.runtime.clock import wall_ms
 from trunkline.store import db, hooks, queue, receipts, settling
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
@@ -117,6 +117,14 @@ class Depth:
 
     async def accept_later(self, conn: Any) -> None:
         await queue.accept(conn, self.submissions(self.now + dt.timedelta(hours=1)), wake=False)
+
+    async def accept_keyed(self, conn: Any) -> None:
+        """Every third has a key, every fourth of those one that is taken."""
+        batch = self.submissions(None)
+        for n, submission in enumerate(batch):
+            if n % 3 == 0:
+                submission.key = RequestKey(f"key {n + 1}" if n % 4 == 0 else f"new {n}", b"x")
+        await queue.accept(conn, batch, wake=False)
 
     async def which_stored(self, conn: Any) -> None:
         batch = [Submission(r["plan_id"], r["msg_id"], *[None] * 13) for r in await self.rows(1)]
@@ -235,6 +243,7 @@ class Depth:
 HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.accept", Depth.accept, 13),
     ("mt.accept", Depth.accept_later, 16),
+    ("mt.accept_keyed", Depth.accept_keyed, 20),
     ("mt.which_stored", Depth.which_stored, 4),
     ("mt.lanes", Depth.lanes, 1),
     ("mt.claim", Depth.claim, 20),
@@ -291,3 +300,33 @@ def test_pages_touched_at_depth(database: str, planned_on: str) -> None:
     for what, a_row, most, complaints in found:
         print(f"{a_row:6.1f} of {most:4.0f}  {what} {'; '.join(complaints)}")
     assert [one for one in found if one[1] > one[2] or one[3]] == []
+
+
+@pytest.mark.parametrize("analyzed", [False, True], ids=["no statistics", "statistics"])
+def test_what_is_asked_about_one_message_finds_it_by_its_key(database: str, analyzed: bool) -> None:
+    async def main() -> dict[str, tuple[int, list[str]]]:
+        conn = await db.connect(database, name="test")
+        await hold_still(conn)
+        await conn.execute(SET_UP)
+        await conn.execute(STOCK)
+        if analyzed:
+            await conn.execute("VACUUM ANALYZE")
+        explaining = Explaining(conn)
+        row = await conn.fetchrow("SELECT plan_id, msg_id FROM stock WHERE n = 2500")
+        found = {}
+        for name, values in [
+            ("idempotency.kept", (1, "key 9001")),
+            ("mt.withdraw_later", tuple(row)),
+            ("mt.withdraw_queued", tuple(row)),
+            ("mt.parts", tuple(row)),
+        ]:
+            statement = getattr(queries(name.split(".")[0]), name.split(".")[1])
+            await explaining.prepare(statement)
+            await explaining.fetch(statement, *values)
+            found[name] = (explaining.pages, explaining.last.complaints(20))
+        await conn.close()
+        return found
+
+    found = asyncio.run(main())
+    print(found)
+    assert {name: one for name, one in found.items() if one[0] > 60 or one[1]} == {}

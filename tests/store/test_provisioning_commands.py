@@ -15,7 +15,7 @@ from trunkline.cli import main
 from trunkline.domain.token import hash_of, is_well_formed
 from trunkline.runtime.secret import secret_key
 from trunkline.runtime.settings import load
-from trunkline.store import db, provisioning, timeline
+from trunkline.store import audit, db, provisioning, timeline
 from trunkline.store.db import Connection
 
 FILE = """\
@@ -228,6 +228,31 @@ def test_a_message_tells_its_story(operator: Operator) -> None:
     assert "secret" not in out
     assert "+31612345678" not in out
     assert operator.call("message", "show", str(UUID(int=ID.int + 1)))[0] == 1
+
+
+def test_a_message_that_waits_is_cancelled(operator: Operator) -> None:
+    operator.call("apply", str(operator.file))
+    operator.execute(
+        STORY.strip().split(";")[0],  # the day's partition
+        "INSERT INTO msg (plan_id, msg_id, account_id, recipient, encoding, parts, expires_at)"
+        f" VALUES (1, '{ID}', 1, '+31612345678', 0, 1, trunkline_now())",
+        f"INSERT INTO mt_queue VALUES (1, 1, 0, '{ID}', 1, 1, 0, false, trunkline_now())",
+    )
+    assert operator.call("message", "cancel", str(ID)) == (0, f"{ID} cancelled\n", "")
+    _, out, _ = operator.call("message", "show", str(ID))
+    assert out.startswith(f"{ID}  FAILED 610")
+    assert "waits in the queue" not in out
+    code, _, err = operator.call("message", "cancel", str(ID))
+    assert (code, "final" in err) == (1, True)
+    assert operator.call("message", "cancel", str(UUID(int=ID.int + 1)))[0] == 1
+
+    async def noted() -> list[str]:
+        conn = await db.connect(operator.dsn, name="test")
+        notices = await audit.entries(conn, f"message {ID}")
+        await conn.close()
+        return [notice.action for notice in notices]
+
+    assert asyncio.run(noted()) == ["message.cancelled"]
 
 
 def test_every_statement_of_the_timeline_is_understood(operator: Operator) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from trunkline.api.cancel import cancel
 from trunkline.api.context import Context
 from trunkline.api.cursor import CursorSigner
 from trunkline.api.exchange import JSON, Answer, Later, Request, Response, refused, unavailable
@@ -21,7 +22,7 @@ from trunkline.api.token import Tokens
 from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning, Token
 from trunkline.runtime import log, metrics
 from trunkline.store.db import Pool
@@ -39,6 +40,7 @@ _SEND: Mapping[bytes, Operation] = {b"POST": send}
 _MESSAGES: Mapping[bytes, Operation] = {b"GET": list_, b"POST": send}
 _LIST: Mapping[bytes, Operation] = {b"GET": list_}
 _ONE: Mapping[bytes, Operation] = {b"GET": get}
+_CANCEL: Mapping[bytes, Operation] = {b"POST": cancel}
 
 # Paths without /v1 and under /sms are other descriptions of the same API; they share the operations.
 PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
@@ -54,6 +56,11 @@ PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/messages/sms": _ONE,
     b"/v1/sms/status": _ONE,
 }
+# Paths that are followed by a message id and `cancel`.
+PATHS_OF_CANCEL: Mapping[bytes, Mapping[bytes, Operation]] = {
+    b"/v1/messages/sms": _CANCEL,
+    b"/messages/sms": _CANCEL,
+}
 
 
 class Api:
@@ -64,8 +71,10 @@ class Api:
         *,
         provisioning: Callable[[], Provisioning | None],
         accept: Callable[[Submission], Awaitable[Accepted]],
+        in_work: Callable[[PlanId, RequestKey], Accepted | None],
         first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None],
         pool: Pool,
+        writers: Pool,
         now_ms: Callable[[], int],
         cursor_key: bytes,
         callback_policy: callback.Policy | None = None,
@@ -80,8 +89,10 @@ class Api:
         self._context = Context(
             provisioning=provisioning,
             accept=accept,
+            in_work=in_work,
             first_choice=first_choice,
             pool=pool,
+            writers=writers,
             now_ms=now_ms,
             msg_ids=MsgIds(),
             tokens=Tokens(now_ms=now_ms, trusted_proxies=trusted_proxies, extra_tokens=extra_tokens),
@@ -103,7 +114,10 @@ class Api:
         """The answer to a request, or what it waits for. Never raises."""
         operations = self._paths.get(request.path)
         if operations is None:
-            operations = PATHS_OF_ONE.get(request.path.rpartition(b"/")[0])
+            place, _, last = request.path.rpartition(b"/")
+            operations = PATHS_OF_ONE.get(place)
+            if operations is None and last == b"cancel":
+                operations = PATHS_OF_CANCEL.get(place.rpartition(b"/")[0])
             if operations is None:
                 return refused(Refusal("not_found", "There is nothing at this path."), request.request_id)
         operation = operations.get(request.method)

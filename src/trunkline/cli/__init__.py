@@ -14,7 +14,7 @@ COMMANDS = {
     "serve": ("serve", "Run this installation, or some of its roles."),
     "apply": ("apply", "Make accounts, plans, senders, carriers and routes what a file says."),
     "send": ("send", "Send one message through the REST API."),
-    "message": ("message", "Look into messages."),
+    "message": ("message", "Look into messages; cancel one."),
     "token": ("token", "Issue API tokens."),
     "db": ("database_commands", "Look after the database."),
 }

@@ -1,4 +1,4 @@
-"""`trunkline message show`: what happened to one message, why, and what will happen next."""
+"""`trunkline message`: what happened to one message, why, and what will happen next; and an end to one that waits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from uuid import UUID
 
 import click
 
-from trunkline.cli.database import with_connection
+from trunkline.cli.database import actor, with_connection
 from trunkline.cli.failures import REFUSED, Failed
 from trunkline.cli.options import DATABASE, settings_options
 from trunkline.domain.errors import error_message
 from trunkline.domain.status import Status
 from trunkline.runtime.log import masked
 from trunkline.runtime.settings import Settings
+from trunkline.settle.withdraw import withdraw
+from trunkline.store import audit
 from trunkline.store.db import Connection
 from trunkline.store.timeline import Event, Timeline, Waiting, timeline
 
@@ -25,7 +27,7 @@ _HOOKS = {0: "inbound message", 1: "SENT", 2: "final state", 3: "correction"}
 
 @click.group()
 def message() -> None:
-    """Look into messages."""
+    """Look into messages; cancel one."""
 
 
 @message.command()
@@ -47,6 +49,31 @@ def show(settings: Settings, msg_id: UUID, with_text: bool, as_json: bool) -> No
     if found is None:
         raise Failed(REFUSED, f"there is no message {msg_id}")
     click.echo(as_document(found, with_text) if as_json else rendered(found, with_text))
+
+
+@message.command()
+@click.argument("msg_id", metavar="ID", type=click.UUID)
+@settings_options(*DATABASE)
+def cancel(settings: Settings, msg_id: UUID) -> None:
+    """Cancel the message ID while it waits in a queue: FAILED 610, and the customer is told.
+
+    \b
+    trunkline message cancel 01938c2e-7b1a-7c3d-9f00-0123456789ab
+    """
+
+    async def work(conn: Connection) -> bool:
+        found = await timeline(conn, msg_id)
+        if found is None or found.status is None:
+            raise Failed(REFUSED, f"there is no outbound message {msg_id}")
+        async with conn.transaction():
+            cancelled = await withdraw(conn, found.message["plan_id"], msg_id)
+            if cancelled:
+                await audit.record(conn, actor(settings), "message.cancelled", f"message {msg_id}", {})
+        return cancelled
+
+    if not with_connection(settings, work, create=False):
+        raise Failed(REFUSED, f"message {msg_id} is on its way to the carrier, or final")
+    click.echo(f"{msg_id} cancelled")
 
 
 def rendered(found: Timeline, with_text: bool) -> str:

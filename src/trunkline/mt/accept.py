@@ -2,6 +2,9 @@
 
 When the answer to a commit never comes, the advisory lock of the session tells: once it is free, what is not in the
 table was never stored.
+
+Of a key (Idempotency-Key) one request is in work at a time: in this process this file sees to it, over processes the
+statement does.
 """
 
 from __future__ import annotations
@@ -10,8 +13,10 @@ import asyncio
 import contextlib
 import random
 from typing import TypeAlias
+from uuid import UUID
 
-from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.message import Accepted, RequestKey, Submission
+from trunkline.domain.provisioning import PlanId
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.store import queue
@@ -26,6 +31,7 @@ _Waiting: TypeAlias = tuple[Submission, "asyncio.Future[Accepted]"]
 # A COMMIT is never cancelled: after so long the socket is left to itself and the outcome looked up.
 _PATIENCE_S = 3.0
 _LOOK_UP_S = 2.0
+_LOOKS = 2
 # NOTIFY takes a lock that all sessions share, so it is sent for the first commit after a pause, then at most so often.
 _WAKE_EVERY_S = 0.005
 
@@ -37,11 +43,14 @@ class Accepter:
         self._dsn = dsn
         self._standing = Standing(dsn, name="accept")
         self._waker = Standing(dsn, name="wake", hot=False)
+        self._waking = asyncio.Lock()
         self._gather: Gather[_Waiting] = Gather(self._write, linger_s=0.0, most=256, alone=False)
         self._session: tuple[Connection, int] | None = None  # with the lock that it holds to its end
         self._woken_at = 0.0
         self._wake_due = self._closed = False
         self._lookups: set[asyncio.Task[None]] = set()
+        self._keys: dict[tuple[PlanId, str], bytes] = {}  # those in work, with the hash of their request
+        self._asked_again: dict[UUID, int] = {}
         self._stored = _STORED.of()
 
     async def run(self) -> None:
@@ -57,14 +66,30 @@ class Accepter:
     async def close(self) -> None:
         """Gives the connections back, after `drained`."""
         self._closed = True
+        if self._lookups:  # a wake-up that has begun since would open its connection again
+            await asyncio.wait(self._lookups)
         await self._standing.close()
         await self._waker.close()
 
     def accept(self, submission: Submission) -> asyncio.Future[Accepted]:
         """Queues a submission for the next batch; the future tells what became of it."""
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        key = submission.key
+        if key is not None:
+            in_work = self.in_work(submission.plan_id, key)
+            if in_work is not None:
+                future.set_result(in_work)
+                return future
+            self._keys[submission.plan_id, key.text] = key.request_hash
         self._gather.add((submission, future))
         return future
+
+    def in_work(self, plan_id: PlanId, key: RequestKey) -> Accepted | None:
+        """KEY_IN_USE or KEY_REUSED while this process works on a request with the key: the same one, or another."""
+        request_hash = self._keys.get((plan_id, key.text))
+        if request_hash is None:
+            return None
+        return Accepted.KEY_IN_USE if request_hash == key.request_hash else Accepted.KEY_REUSED
 
     async def _write(self, batch: list[_Waiting]) -> None:
         try:
@@ -72,13 +97,13 @@ class Accepter:
         except DatabaseError as error:
             _log.warning("accept.unavailable", error=log.explained(error))
             self._standing.abandon()
-            _answer(batch, Accepted.UNAVAILABLE)
+            self._answer(batch, Accepted.UNAVAILABLE)
             await clock.sleep(0.1)
             return
         statement = asyncio.create_task(queue.accept(conn, [s for s, _ in batch], wake=self._wake()))  # noqa: RUF006
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                await asyncio.shield(statement)
+                refused = await asyncio.shield(statement)
         except BadData as error:
             await self._bisect(batch, error)
         except ConnectionLost as error:
@@ -92,10 +117,27 @@ class Accepter:
             task.add_done_callback(self._lookups.discard)
         except DatabaseError as error:
             _log.error("accept.refused", error=log.explained(error), count=len(batch))
-            _answer(batch, Accepted.UNAVAILABLE)
+            self._answer(batch, Accepted.UNAVAILABLE)
         else:
-            self._stored.value += len(batch)
-            _answer(batch, Accepted.STORED)
+            self._stored.value += len(batch) - len(refused)
+            if not refused:
+                self._answer(batch, Accepted.STORED)
+                return
+            for waiting in batch:
+                outcome = refused.get(waiting[0].msg_id, Accepted.STORED)
+                if outcome is not Accepted.KEY_REUSED or not self._ask_again(waiting):
+                    self._answer([waiting], outcome)
+
+    def _ask_again(self, waiting: _Waiting) -> bool:
+        """A session that ends lets go of its two locks one after the other, and for that instant the same request looks
+        like another one: nobody is told so on the strength of one look."""
+        msg_id = waiting[0].msg_id
+        count = self._asked_again.get(msg_id, 0)
+        if count == _LOOKS:
+            return False
+        self._asked_again[msg_id] = count + 1
+        self._gather.add(waiting)
+        return True
 
     async def _connected(self) -> tuple[Connection, int]:
         conn = await self._standing.get()
@@ -110,7 +152,7 @@ class Accepter:
         """One row spoils its batch: halves are tried until it stands alone."""
         if len(batch) == 1:
             _log.error("accept.bad_row", msg_id=str(batch[0][0].msg_id), error=log.explained(error))
-            _answer(batch, Accepted.UNAVAILABLE)
+            self._answer(batch, Accepted.UNAVAILABLE)
             return
         middle = len(batch) // 2
         await self._write(batch[:middle])
@@ -132,12 +174,12 @@ class Accepter:
                         standing.abandon()
                     await clock.sleep(0.05)
         except TimeoutError:
-            _answer(batch, Accepted.OUTCOME_UNKNOWN)
+            self._answer(batch, Accepted.OUTCOME_UNKNOWN)
         else:
             for waiting in batch:
                 was_stored = waiting[0].msg_id in stored
                 self._stored.value += was_stored
-                _answer([waiting], Accepted.STORED if was_stored else Accepted.UNAVAILABLE)
+                self._answer([waiting], Accepted.STORED if was_stored else Accepted.UNAVAILABLE)
         finally:
             standing.abandon()
 
@@ -166,13 +208,16 @@ class Accepter:
 
     async def _notify(self) -> None:
         self._woken_at = asyncio.get_running_loop().time()
-        with contextlib.suppress(*DatabaseError):  # the dispatchers' own poll finds the rows
-            await queue.wake(await self._waker.get())
+        async with self._waking:  # one after the other: two would open two connections
+            with contextlib.suppress(*DatabaseError):  # the dispatchers' own poll finds the rows
+                await queue.wake(await self._waker.get())
 
-
-def _answer(batch: list[_Waiting], outcome: Accepted) -> None:
-    if outcome is not Accepted.STORED:
-        _REFUSED.of(outcome.name.lower()).value += len(batch)
-    for _, future in batch:
-        if not future.done():  # a client that hung up took its future along
-            future.set_result(outcome)
+    def _answer(self, batch: list[_Waiting], outcome: Accepted) -> None:
+        if outcome is not Accepted.STORED:
+            _REFUSED.of(outcome.name.lower()).value += len(batch)
+        for submission, future in batch:
+            if submission.key is not None:
+                del self._keys[submission.plan_id, submission.key.text]
+                self._asked_again.pop(submission.msg_id, None)
+            if not future.done():  # a client that hung up took its future along
+                future.set_result(outcome)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
-from trunkline.store import partitions, queue, receipts
+from trunkline.store import idempotency, partitions, queue, receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.upkeep import overdue, rescue
 
@@ -43,6 +43,7 @@ class Rounds:
             Task("doubts", 0.5, self._doubts),
             Task("look", 2.0, self._look_again),
             Task("queued", 1.0, self._queued),
+            Task("keys", 60.0, self._keys),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
         ]
@@ -91,6 +92,9 @@ class Rounds:
 
     async def _queued(self, conn: Connection) -> bool:
         return await overdue.queued(conn) > 0
+
+    async def _keys(self, conn: Connection) -> bool:
+        return await idempotency.forget(conn) > 0
 
     async def _receipts(self, conn: Connection) -> bool:
         await receipts.retire_parked(conn, _PARKED_H)

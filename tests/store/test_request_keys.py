@@ -1,0 +1,261 @@
+"""Keys of requests over several sessions: one message a key, nobody waits for another's key, none stays too long."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+import pytest
+from test_accept_outcomes import Beside, accepting, beside
+
+from trunkline.domain.ids import MsgIds
+from trunkline.domain.message import Accepted, RequestKey, Submission
+from trunkline.mt import accept
+from trunkline.runtime.clock import wall_ms
+from trunkline.store import db, idempotency, queue
+
+IDS = MsgIds()
+STORED, IN_USE, REUSED, TAKEN = Accepted.STORED, Accepted.KEY_IN_USE, Accepted.KEY_REUSED, Accepted.KEY_TAKEN
+
+
+def asked(key: str | None, body: str = "hello", plan: int = 1) -> Submission:
+    """A submission with a key; its request is told by its body."""
+    submission = Submission(
+        plan, IDS.new(wall_ms()), 1, "12345", "+46700000001", body, None, None, "SE", 0, 2, 1, 0, 3600, None
+    )
+    if key is not None:
+        submission.key = RequestKey(key, body.encode())
+    return submission
+
+
+async def outcomes(conn: db.Connection, batch: Sequence[Submission]) -> list[Accepted]:
+    """What one statement makes of a batch, at once: nothing here may wait."""
+    refused = await asyncio.wait_for(queue.accept(conn, batch, wake=False), 5)
+    return [refused.get(one.msg_id, STORED) for one in batch]
+
+
+class Sessions:
+    """Sessions of two processes that store, and one that looks."""
+
+    def __init__(self, one: db.Connection, other: db.Connection, look: db.Connection) -> None:
+        self.one, self.other, self.look = one, other, look
+
+    async def messages(self, key: str) -> list[UUID]:
+        """What was stored for a key: all texts of it are its own."""
+        rows = await self.look.fetch(
+            "SELECT m.msg_id FROM msg m JOIN mt_queue q USING (msg_id) WHERE m.body LIKE $1", f"{key}%"
+        )
+        return [row[0] for row in rows]
+
+
+@asynccontextmanager
+async def sessions(dsn: str) -> AsyncIterator[Sessions]:
+    conns = [await db.connect(dsn, name="accept", hot=True) for _ in range(2)] + [await db.connect(dsn, name="look")]
+    try:
+        yield Sessions(*conns)
+    finally:
+        for conn in conns:
+            await conn.close()
+
+
+def ran(dsn: str, main: Callable[[Sessions], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        async with sessions(dsn) as there:
+            await main(there)
+
+    asyncio.run(asyncio.wait_for(whole(), 60))
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_a_key_in_work_in_another_session(database: str, end: str) -> None:
+    async def main(there: Sessions) -> None:
+        await there.one.execute("BEGIN")
+        assert await outcomes(there.one, [asked("k", "k first")]) == [STORED]
+        # The others of the batch do not wait for the end of it.
+        batch = [asked("k", "k first"), asked("other", "x"), asked(None, "y")]
+        assert await outcomes(there.other, batch) == [IN_USE, STORED, STORED]
+        assert await outcomes(there.other, [asked("k", "k second")]) == [REUSED]
+        assert await outcomes(there.other, [asked("k", "k first", plan=2)]) == [STORED]
+        await there.one.execute(end)
+        wanted = TAKEN if end == "COMMIT" else STORED
+        assert await outcomes(there.other, [asked("k", "k first")]) == [wanted]
+        assert await outcomes(there.other, [asked("k", "k second")]) == [TAKEN]
+        assert len(await there.messages("k")) == 2  # one a plan
+        assert await there.look.fetchval("SELECT count(*) FROM msg WHERE body IN ('x', 'y')") == 2
+
+    ran(database, main)
+
+
+def test_what_is_not_stored_leaves_no_row_anywhere(database: str) -> None:
+    async def main(there: Sessions) -> None:
+        later = asked("k", "later")
+        later.due_at = dt.datetime.fromtimestamp(wall_ms() / 1000 + 600, dt.UTC)
+        assert await outcomes(there.one, [asked("k", "first")]) == [STORED]
+        assert await outcomes(there.one, [later, asked("k2", "second")]) == [TAKEN, STORED]
+        for table in ("msg", "mt_queue", "idempotency"):
+            assert await there.look.fetchval(f"SELECT count(*) FROM {table}") == 2
+        assert await there.look.fetchval("SELECT count(*) FROM mt_later") == 0
+        kept = await idempotency.kept(there.look, 1, "k")
+        assert kept is not None
+        assert (kept.request_hash, kept.parts) == (b"first", 2)
+
+    ran(database, main)
+
+
+def test_batches_with_the_same_keys_in_opposite_orders(database: str) -> None:
+    """Each holds what the other wants next: who waited here would wait for ever, or be thrown out of his batch."""
+
+    async def main(there: Sessions) -> None:
+        await there.one.execute("BEGIN")
+        await there.other.execute("BEGIN")
+        assert await outcomes(there.one, [asked("a", "a1")]) == [STORED]
+        assert await outcomes(there.other, [asked("b", "b2")]) == [STORED]
+        assert await outcomes(there.one, [asked("b", "b1")]) == [REUSED]
+        assert await outcomes(there.other, [asked("a", "a2")]) == [REUSED]
+        await there.one.execute("COMMIT")
+        await there.other.execute("COMMIT")
+        assert len(await there.messages("a")) == len(await there.messages("b")) == 1
+
+    ran(database, main)
+
+
+def test_two_sessions_race_for_a_hundred_keys(database: str) -> None:
+    async def main(there: Sessions) -> None:
+        for number in range(15):
+            keys = [f"r{number}k{n:03}" for n in range(100)]
+            forth, back = [asked(key, key) for key in keys], [asked(key, key) for key in reversed(keys)]
+            one, other = await asyncio.gather(outcomes(there.one, forth), outcomes(there.other, back))
+            for first, second in zip(one, reversed(other), strict=True):
+                assert sorted((first, second))[0] == STORED
+                assert sorted((first, second))[1] in (IN_USE, REUSED, TAKEN)  # REUSED: see the statement
+        assert await there.look.fetchval("SELECT count(*) FROM msg") == 1500
+        assert await there.look.fetchval("SELECT count(*) FROM mt_queue") == 1500
+        assert await there.look.fetchval("SELECT count(*) FROM idempotency i JOIN msg USING (msg_id)") == 1500
+
+    ran(database, main)
+
+
+def test_a_key_older_than_24_hours_is_taken_anew(database: str) -> None:
+    async def main(there: Sessions) -> None:
+        assert await outcomes(there.one, [asked("k", "k first")]) == [STORED]
+        await there.look.execute("UPDATE clock SET shift = '23:59:59'")
+        assert await outcomes(there.one, [asked("k", "k second")]) == [TAKEN]
+        await there.look.execute("UPDATE clock SET shift = '24:00:01'")
+        assert await idempotency.kept(there.look, 1, "k") is None
+        again = asked("k", "k second")
+        assert await outcomes(there.one, [again]) == [STORED]
+        kept = await idempotency.kept(there.look, 1, "k")
+        assert kept is not None
+        assert (kept.msg_id, kept.request_hash) == (again.msg_id, b"k second")
+
+    ran(database, main)
+
+
+def test_old_keys_are_removed_a_bounded_number_at_a_time(database: str) -> None:
+    async def main(there: Sessions) -> None:
+        await outcomes(there.one, [asked(f"old{n:04}") for n in range(1100)])
+        await there.look.execute("UPDATE clock SET shift = '12:00:00'")
+        await outcomes(there.one, [asked("young")])
+        await there.look.execute("UPDATE clock SET shift = '24:00:01'")
+        # One of the old ones is being taken anew.
+        await there.one.execute("BEGIN")
+        assert await outcomes(there.one, [asked("old0000", "again")]) == [STORED]
+        assert await asyncio.wait_for(idempotency.forget(there.other), 5) == 1000
+        assert await idempotency.forget(there.other) == 99
+        assert await idempotency.forget(there.other) == 0
+        await there.one.execute("COMMIT")
+        assert await idempotency.forget(there.other) == 0
+        rows = await there.look.fetch("SELECT key FROM idempotency ORDER BY key")
+        assert [row[0] for row in rows] == ["old0000", "young"]
+
+    ran(database, main)
+
+
+# The accepter: what one process knows by itself.
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accept, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(accept, "_LOOK_UP_S", 0.7)
+
+
+async def answer(future: asyncio.Future[Accepted]) -> Accepted:
+    return await asyncio.wait_for(future, 20)
+
+
+def test_a_process_knows_the_keys_that_it_works_on(database: str) -> None:
+    async def main() -> None:
+        async with accepting(database) as accepter:
+            futures = [accepter.accept(asked("k", body)) for body in ("same", "same", "other")]
+            futures += [accepter.accept(asked("k", "same", plan=2)), accepter.accept(asked(None))]
+            assert [await answer(future) for future in futures] == [STORED, IN_USE, REUSED, STORED, STORED]
+            assert await answer(accepter.accept(asked("k", "same"))) == TAKEN
+            assert accepter.in_work(1, RequestKey("k", b"same")) is None
+
+    asyncio.run(main())
+
+
+def test_two_processes_race_for_each_key(database: str) -> None:
+    async def main() -> None:
+        async with accepting(database) as one, accepting(database) as other:
+            for number in range(100):
+                both = [accepter.accept(asked(f"k{number}", "x")) for accepter in (one, other)]
+                found = sorted([await answer(future) for future in both])
+                assert found[0] == STORED
+                assert found[1] in (IN_USE, TAKEN)
+        assert await counted(database, "msg") == 100
+
+    asyncio.run(main())
+
+
+def test_a_bad_row_frees_its_key_and_spoils_no_other(database: str) -> None:
+    async def main() -> None:
+        async with accepting(database) as accepter:
+            batch = [asked(f"k{n}", "bad\0" if n == 3 else "good") for n in range(8)]
+            found = [await answer(future) for future in [accepter.accept(one) for one in batch]]
+            assert found == [Accepted.UNAVAILABLE if n == 3 else STORED for n in range(8)]
+            assert await answer(accepter.accept(asked("k3", "good"))) == STORED
+        assert await counted(database, "idempotency") == await counted(database, "msg") == 8
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_key_whose_commit_is_not_known_stays_in_use_until_it_is(database: str) -> None:
+    """Also for a process that was asked first after the answer was lost."""
+
+    async def main() -> None:
+        async with beside(database) as there, accepting(database) as accepter, accepting(database) as another:
+            first = asked("k", "same")
+            await there.hold([first])
+            future = accepter.accept(first)
+            await there.blocked()
+            assert await answer(future) == Accepted.OUTCOME_UNKNOWN
+            for process in (accepter, another):
+                assert await answer(process.accept(asked("k", "same"))) == IN_USE
+                assert await answer(process.accept(asked("k", "other"))) == REUSED
+            await there.release()
+            await idle(there)
+            for process in (accepter, another):
+                assert await answer(process.accept(asked("k", "same"))) == TAKEN
+        assert await counted(database, "msg") == 1
+
+    asyncio.run(main())
+
+
+async def idle(there: Beside) -> None:
+    """Returns once what was under way in the database is over."""
+    await there.stored([])
+
+
+async def counted(dsn: str, table: str) -> int:
+    conn = await asyncpg.connect(dsn)
+    try:
+        return int(await conn.fetchval(f"SELECT count(*) FROM {table}"))
+    finally:
+        await conn.close()
