@@ -54,6 +54,8 @@ PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/messages/sms": _ONE,
     b"/v1/sms/status": _ONE,
 }
+# What a path without operations of its own leads to, by its first segment with both slashes (`/docs/`).
+BELOW: Mapping[bytes, Mapping[bytes, Operation]] = {}
 
 
 class Api:
@@ -103,7 +105,8 @@ class Api:
         """The answer to a request, or what it waits for. Never raises."""
         operations = self._paths.get(request.path)
         if operations is None:
-            operations = PATHS_OF_ONE.get(request.path.rpartition(b"/")[0])
+            path = request.path
+            operations = PATHS_OF_ONE.get(path.rpartition(b"/")[0]) or BELOW.get(path[: path.find(b"/", 1) + 1])
             if operations is None:
                 return refused(Refusal("not_found", "There is nothing at this path."), request.request_id)
         operation = operations.get(request.method)

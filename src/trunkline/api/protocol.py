@@ -362,13 +362,14 @@ class ApiProtocol(HttpToolsProtocol):
         last = not self._keep_alive and not self._waiting
         body = response.body
         self.transport.write(
-            b"%b%b%b%bcontent-length: %d\r\n%b\r\n%b"
+            b"%b%b%b%b%b%b\r\n%b"
             % (
                 _STATUS_LINE[response.status],
                 self.listener.date,
                 response.headers,
                 request_id,
-                len(body),
+                # Of a 304 it would be that of the body that is not sent again (RFC 9110 §8.6).
+                b"" if response.status == 304 else b"content-length: %d\r\n" % len(body),
                 b"connection: close\r\n" if last else b"",
                 b"" if only_head else body,
             )
