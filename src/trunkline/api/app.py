@@ -12,10 +12,12 @@ from typing import Any
 
 import msgspec
 
-from trunkline.api.context import Context
+from trunkline.api import reference
+from trunkline.api.context import Context, Operation
 from trunkline.api.cursor import CursorSigner
 from trunkline.api.exchange import JSON, Answer, Later, Request, Response, refused, unavailable
 from trunkline.api.messages import get, list_
+from trunkline.api.mock import mocked
 from trunkline.api.sendsms import send
 from trunkline.api.token import Tokens
 from trunkline.contract.problem import Refusal
@@ -32,7 +34,6 @@ _faults = metrics.counter(
     "trunkline_api_faults", "Requests answered 503 because of a fault of ours, logged as api.fault"
 )
 
-Operation = Callable[[Context, Request], Answer]
 Check = Callable[[], str | None]
 
 _SEND: Mapping[bytes, Operation] = {b"POST": send}
@@ -40,8 +41,8 @@ _MESSAGES: Mapping[bytes, Operation] = {b"GET": list_, b"POST": send}
 _LIST: Mapping[bytes, Operation] = {b"GET": list_}
 _ONE: Mapping[bytes, Operation] = {b"GET": get}
 
-# Paths without /v1 and under /sms are other descriptions of the same API; they share the operations.
-PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
+# Of the API proper. Paths without /v1 and under /sms are other descriptions of the same API; they share the operations.
+_PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/v1/sendsms": _SEND,
     b"/v1/messages/sms": _MESSAGES,
     b"/sendsms": _SEND,
@@ -49,11 +50,13 @@ PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/v1/sms/messages": _LIST,
 }
 # Paths whose last segment is a message id.
-PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
+_PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/v1/messages/sms": _ONE,
     b"/messages/sms": _ONE,
     b"/v1/sms/status": _ONE,
 }
+PATHS = {**_PATHS, **mocked(_PATHS)}
+PATHS_OF_ONE = {**_PATHS_OF_ONE, **mocked(_PATHS_OF_ONE)}
 # What a path without operations of its own leads to, by its first segment with both slashes (`/docs/`).
 BELOW: Mapping[bytes, Mapping[bytes, Operation]] = {}
 
@@ -92,7 +95,7 @@ class Api:
             scan_bound=scan_bound,
         )
         health, readiness = ({b"GET": _checked(check)} for check in (healthy, ready))
-        self._paths = {**PATHS, **(extra_paths or {}), b"/healthz": health, b"/readyz": readiness}
+        self._paths = {**PATHS, **reference.paths(), **(extra_paths or {}), b"/healthz": health, b"/readyz": readiness}
         self._prefix = f"{os.getpid():x}-{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
         self._fault_count = _faults.of()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from trunkline.api.cursor import CursorSigner
-from trunkline.api.exchange import Request, unavailable
+from trunkline.api.exchange import Answer, Request, unavailable
 from trunkline.api.token import Tokens
 from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
@@ -43,6 +43,9 @@ class Context:
             return unavailable("Tokens cannot be checked at the moment.")
         token = self.tokens.check(request, provisioning, scope)
         return token if isinstance(token, Refusal) else (provisioning, token)
+
+
+Operation = Callable[[Context, Request], Answer]
 
 
 def may_use(token: Token, plan: Plan) -> bool:

@@ -34,7 +34,7 @@ def send(context: Context, request: Request) -> Answer:
         return refused(admitted, request.request_id)
     provisioning, token = admitted
     now_ms = context.now_ms()
-    wanted = _read(context, request, now_ms)
+    wanted = read(context, request, now_ms)
     if isinstance(wanted, Refusal):
         return refused(wanted, request.request_id)
     plan = _plan(provisioning, token, wanted.service_plan_id.lower())
@@ -52,7 +52,8 @@ def send(context: Context, request: Request) -> Answer:
     return Later(context.accept(submission), partial(_answer, request.request_id, submission, plan, body))
 
 
-def _read(context: Context, request: Request, now_ms: int) -> SendRequest | Refusal:
+def read(context: Context, request: Request, now_ms: int) -> SendRequest | Refusal:
+    """The message that a request asks to send, before it is known who may send what."""
     media_type = request.headers.get(b"content-type", b"")
     if media_type not in _MEDIA_TYPES and not _is_json(media_type):
         return Refusal("unsupported_media_type", "Send the body as `Content-Type: application/json`.")
