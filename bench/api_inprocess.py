@@ -86,8 +86,10 @@ def api(accepter: NullAccepter) -> Api:
     return Api(
         provisioning=lambda: picture,
         accept=accepter.accept,
+        in_work=lambda plan_id, key: None,
         first_choice=lambda provisioning, plan_id, country: CarrierId(1),
         pool=cast(Any, None),
+        writers=cast(Any, None),
         now_ms=wall_ms,
         cursor_key=bytes(32),
     )

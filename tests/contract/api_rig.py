@@ -166,8 +166,10 @@ class Rig:
         self.api = Api(
             provisioning=lambda: self.picture,
             accept=lambda submission: (self.accept or accepter.accept)(submission),
+            in_work=accepter.in_work,
             first_choice=first_choice,
             pool=self.pool,
+            writers=self.pool,
             now_ms=wall_ms,
             cursor_key=b"k" * 32,
             callback_policy=Policy(length_limit=20_000),

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from trunkline.api import reference
+from trunkline.api.cancel import cancel
 from trunkline.api.context import Context, Operation
 from trunkline.api.cursor import CursorSigner
 from trunkline.api.exchange import JSON, Answer, Later, Request, Response, refused, unavailable
@@ -23,7 +24,7 @@ from trunkline.api.token import Tokens
 from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning, Token
 from trunkline.runtime import log, metrics
 from trunkline.store.db import Pool
@@ -40,6 +41,7 @@ _SEND: Mapping[bytes, Operation] = {b"POST": send}
 _MESSAGES: Mapping[bytes, Operation] = {b"GET": list_, b"POST": send}
 _LIST: Mapping[bytes, Operation] = {b"GET": list_}
 _ONE: Mapping[bytes, Operation] = {b"GET": get}
+_CANCEL: Mapping[bytes, Operation] = {b"POST": cancel}
 
 # Of the API proper. Paths without /v1 and under /sms are other descriptions of the same API; they share the operations.
 _PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
@@ -55,8 +57,14 @@ _PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/messages/sms": _ONE,
     b"/v1/sms/status": _ONE,
 }
-PATHS = {**_PATHS, **mocked(_PATHS)}
-PATHS_OF_ONE = {**_PATHS_OF_ONE, **mocked(_PATHS_OF_ONE)}
+# Paths that are followed by a message id and `cancel`.
+_PATHS_OF_CANCEL: Mapping[bytes, Mapping[bytes, Operation]] = {
+    b"/v1/messages/sms": _CANCEL,
+    b"/messages/sms": _CANCEL,
+}
+PATHS, PATHS_OF_ONE, PATHS_OF_CANCEL = (
+    {**table, **mocked(table)} for table in (_PATHS, _PATHS_OF_ONE, _PATHS_OF_CANCEL)
+)
 # What a path without operations of its own leads to, by its first segment with both slashes (`/docs/`).
 BELOW: Mapping[bytes, Mapping[bytes, Operation]] = {}
 
@@ -69,8 +77,10 @@ class Api:
         *,
         provisioning: Callable[[], Provisioning | None],
         accept: Callable[[Submission], Awaitable[Accepted]],
+        in_work: Callable[[PlanId, RequestKey], Accepted | None],
         first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None],
         pool: Pool,
+        writers: Pool,
         now_ms: Callable[[], int],
         cursor_key: bytes,
         callback_policy: callback.Policy | None = None,
@@ -85,8 +95,10 @@ class Api:
         self._context = Context(
             provisioning=provisioning,
             accept=accept,
+            in_work=in_work,
             first_choice=first_choice,
             pool=pool,
+            writers=writers,
             now_ms=now_ms,
             msg_ids=MsgIds(),
             tokens=Tokens(now_ms=now_ms, trusted_proxies=trusted_proxies, extra_tokens=extra_tokens),
@@ -108,8 +120,12 @@ class Api:
         """The answer to a request, or what it waits for. Never raises."""
         operations = self._paths.get(request.path)
         if operations is None:
-            path = request.path
-            operations = PATHS_OF_ONE.get(path.rpartition(b"/")[0]) or BELOW.get(path[: path.find(b"/", 1) + 1])
+            place, _, last = request.path.rpartition(b"/")
+            operations = PATHS_OF_ONE.get(place)
+            if operations is None and last == b"cancel":
+                operations = PATHS_OF_CANCEL.get(place.rpartition(b"/")[0])
+            if operations is None:
+                operations = BELOW.get(request.path[: request.path.find(b"/", 1) + 1])
             if operations is None:
                 return refused(Refusal("not_found", "There is nothing at this path."), request.request_id)
         operation = operations.get(request.method)

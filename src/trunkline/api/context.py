@@ -11,7 +11,7 @@ from trunkline.api.token import Tokens
 from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning, Token
 from trunkline.store.db import Pool
 
@@ -21,14 +21,16 @@ class Context:
     """The pieces, as callables where they live elsewhere.
 
     `provisioning` gives None when what is in memory is older than 5 s: a token revoked meanwhile must not pass.
-    `accept` ends after the commit. `first_choice` is the carrier that a route names first, None without a route.
-    `now_ms` is the database's clock.
+    `accept` ends after the commit; `in_work` tells of a key whether this process is at it. `first_choice` is the
+    carrier that a route names first, None without a route. `now_ms` is the database's clock.
     """
 
     provisioning: Callable[[], Provisioning | None]
     accept: Callable[[Submission], Awaitable[Accepted]]
+    in_work: Callable[[PlanId, RequestKey], Accepted | None]
     first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None]
-    pool: Pool
+    pool: Pool  # for reading
+    writers: Pool
     now_ms: Callable[[], int]
     msg_ids: MsgIds
     tokens: Tokens

@@ -34,7 +34,7 @@ def get(context: Context, request: Request) -> Answer:
         wanted = Refusal("payload_too_large", "The body must be at most 64 KiB.")
     if isinstance(wanted, Refusal):
         return refused(wanted, request.request_id)
-    plan = _plan(*admitted, wanted.service_plan_id)
+    plan = readable_plan(*admitted, wanted.service_plan_id)
     if isinstance(plan, Refusal):
         return refused(plan, request.request_id)
     return Later(_get(context, plan, wanted), lambda found: _answer(found, request.request_id))
@@ -51,13 +51,14 @@ def list_(context: Context, request: Request) -> Answer:
     begun = wanted if isinstance(wanted, Refusal) else _begin(context, wanted)
     if isinstance(begun, Refusal):
         return refused(begun, request.request_id)
-    plan = _plan(*admitted, begun.plan)
+    plan = readable_plan(*admitted, begun.plan)
     if isinstance(plan, Refusal):
         return refused(plan, request.request_id)
     return Later(_list(context, plan, begun), lambda found: _answer(found, request.request_id))
 
 
-def _plan(provisioning: Provisioning, token: Token, public_id: str) -> Plan | Refusal:
+def readable_plan(provisioning: Provisioning, token: Token, public_id: str) -> Plan | Refusal:
+    """The plan that a token asks about; an inactive one too."""
     plan = provisioning.plans_by_public_id.get(public_id)
     # Unknown, foreign and not allowed: one answer.
     if plan is None or plan.account_id != token.account_id or not may_use(token, plan):

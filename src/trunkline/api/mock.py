@@ -11,14 +11,17 @@ from typing import Any
 
 import msgspec
 
+from trunkline.api.cancel import cancel
 from trunkline.api.context import Context, Operation
+from trunkline.api.dry_run import tried
 from trunkline.api.exchange import JSON, Answer, Request, Response, refused
 from trunkline.api.messages import get, list_, window
 from trunkline.api.openapi import examples
-from trunkline.api.openapi.operations import GET, LIST, SEND, Described
-from trunkline.api.sendsms import read, send
+from trunkline.api.openapi.operations import CANCEL, GET, LIST, SEND, Described
+from trunkline.api.sendsms import read_request, send, unfit
 from trunkline.api.token import bearer_of
-from trunkline.contract.listing import read_get, read_list
+from trunkline.contract.dry_run import read_dry_run
+from trunkline.contract.listing import read_cancel, read_get, read_list
 from trunkline.contract.problem import Fault, Refusal, refuse
 
 PREFIX = b"/mock"
@@ -27,11 +30,11 @@ _LOCATION = f"location: /mock/v1/messages/sms/{examples.MSG_ID}?servicePlanId={e
 # RFC 7240 §2: `name=value`, the value a token or in quotes; what follows a semicolon belongs to that preference.
 _PREFER_CODE = re.compile(r'\s*code\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE).match
 
-# Reads a request: the example to answer it with, or why it is refused.
-_Read = Callable[[Context, Request], Mapping[str, Any] | Refusal]
+# What a request is answered with: an example, why it is refused, or an answer of its own.
+_Found = Mapping[str, Any] | Refusal | Response
 
 
-def _mock(described: Described, read_request: _Read) -> Operation:
+def _mock(described: Described, find: Callable[[Context, Request], _Found]) -> Operation:
     def answer(context: Context, request: Request) -> Answer:
         bearer = bearer_of(request)
         if isinstance(bearer, Refusal):
@@ -39,10 +42,12 @@ def _mock(described: Described, read_request: _Read) -> Operation:
         code = _preferred(request)
         if code is not None:
             return _asked_for(described, code, request.request_id)
-        found = read_request(context, request)
-        if request.oversized:
+        found = find(context, request)
+        if request.oversized and not isinstance(found, Refusal):
             found = Refusal("payload_too_large", "The body must be at most 64 KiB.")
-        return refused(found, request.request_id) if isinstance(found, Refusal) else _success(described, found)
+        if isinstance(found, Refusal):
+            return refused(found, request.request_id)
+        return found if isinstance(found, Response) else _success(described, found)
 
     return answer
 
@@ -83,12 +88,19 @@ def _applied(response: Response, asked: str) -> Response:
 # -- the operations -----------------------------------------------------------------------------------------------
 
 
-def _send(context: Context, request: Request) -> Mapping[str, Any] | Refusal:
-    wanted = read(context, request, context.now_ms())
-    return wanted if isinstance(wanted, Refusal) else examples.QUEUED
+def _send(context: Context, request: Request) -> _Found:
+    if (unreadable := unfit(request)) is not None:
+        return unreadable
+    dry = read_dry_run(request.query)
+    if isinstance(dry, Refusal):
+        return dry
+    read = read_request(context, request, context.now_ms())
+    if not isinstance(read, Refusal):
+        return examples.DRY_RUN if dry else examples.QUEUED
+    return tried(read, request.body, request.request_id) if dry else read
 
 
-def _list(context: Context, request: Request) -> Mapping[str, Any] | Refusal:
+def _list(context: Context, request: Request) -> _Found:
     wanted = read_list(request.query)
     if isinstance(wanted, Refusal):
         return wanted
@@ -100,9 +112,14 @@ def _list(context: Context, request: Request) -> Mapping[str, Any] | Refusal:
     return examples.INBOUND_PAGE if wanted.inbound else examples.PAGE
 
 
-def _get(context: Context, request: Request) -> Mapping[str, Any] | Refusal:
+def _get(context: Context, request: Request) -> _Found:
     wanted = read_get(request.path.rpartition(b"/")[2].decode("latin-1"), request.query)
     return wanted if isinstance(wanted, Refusal) else examples.DELIVERED
+
+
+def _cancel(context: Context, request: Request) -> _Found:
+    wanted = read_cancel(request.path.split(b"/")[-2].decode("latin-1"), request.query, request.body)
+    return wanted if isinstance(wanted, Refusal) else examples.CANCELLED
 
 
 # What stands for each operation.
@@ -110,6 +127,7 @@ _STANDS_FOR: Mapping[Operation, Operation] = {
     send: _mock(SEND, _send),
     list_: _mock(LIST, _list),
     get: _mock(GET, _get),
+    cancel: _mock(CANCEL, _cancel),
 }
 
 

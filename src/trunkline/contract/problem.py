@@ -66,18 +66,21 @@ def refuse(faults: Sequence[Fault]) -> Refusal:
     return Refusal("validation_failed", f"{len(faults)} faults: see errors", faults)
 
 
+def problem_of(refusal: Refusal, request_id: str) -> Problem:
+    """The document of a refusal of the request `request_id`."""
+    entry = PROBLEMS[refusal.code]
+    return Problem(
+        type=f"/docs/api/error-codes#{refusal.code}",
+        title=entry.title,
+        status=entry.status,
+        detail=refusal.detail,
+        instance=request_id,
+        code=refusal.code,
+        errors=refusal.faults or UNSET,
+        msg_id=refusal.msg_id or UNSET,
+    )
+
+
 def problem_json(refusal: Refusal, request_id: str) -> bytes:
     """The document's bytes."""
-    entry = PROBLEMS[refusal.code]
-    return _encode(
-        Problem(
-            type=f"/docs/api/error-codes#{refusal.code}",
-            title=entry.title,
-            status=entry.status,
-            detail=refusal.detail,
-            instance=request_id,
-            code=refusal.code,
-            errors=refusal.faults or UNSET,
-            msg_id=refusal.msg_id or UNSET,
-        )
-    )
+    return _encode(problem_of(refusal, request_id))

@@ -12,7 +12,7 @@ from typing import Annotated, cast
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Raw, Struct, UnsetType, field, structs
 
 from trunkline.contract.describe import COUNTRY_PATTERN, ID_PATTERN, MCCMNC_PATTERN, said
 from trunkline.contract.times import spell, spell_ms
@@ -180,6 +180,19 @@ def queued_json(submission: Submission, account_public_id: str, plan_public_id: 
             UNSET if reference is None else reference,
         )
     )
+
+
+def first_json(record: Record, parts: int, account_public_id: str, plan_public_id: str) -> bytes:
+    """The record's bytes as `queued_json` made them at acceptance, when the message had `parts`; texts and numbers that
+    were erased since are null."""
+    return record_json(
+        structs.replace(
+            record, status=Status.QUEUED, error_code=0, parts=parts, mccmnc=None, price_micro=None, ptf_micro=None,
+            currency=None, sent_at=None, final_at=None, resubmitted=False, late=False,
+        ),
+        account_public_id,
+        plan_public_id,
+    )  # fmt: skip
 
 
 def inbound_json(inbound: Inbound, account_public_id: str, plan_public_id: str) -> bytes:

@@ -229,6 +229,17 @@ def _examine(body: bytes, now_ms: int, policy: callback.Policy) -> SendRequest |
     return msgspec.convert(value, SendRequest)
 
 
+def read_measurable(body: bytes) -> tuple[str | None, str | None]:
+    """Of a request that is not right, its text and its recipient, each where it is right by itself."""
+    value = _parse(body)
+    if not isinstance(value, dict):
+        return None, None
+    text, recipient = (
+        value[name] if name in value and _CHECKS[name](value[name]) is None else None for name in ("body", "to")
+    )
+    return text, recipient
+
+
 def _unknown(name: str) -> str:
     meant = _BY_CASE.get(name.casefold())
     return f"there is no such field; {meant} is spelled so" if meant else "there is no such field"

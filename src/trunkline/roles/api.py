@@ -18,6 +18,7 @@ from trunkline.store.db import connect, pool
 
 _log = log.get_logger()
 _READERS = 4
+_WRITERS = 2  # for what is not on the path of every message
 _DRAIN_S = 10.0
 _CLOCK_MOST_S = 10.0
 
@@ -32,11 +33,14 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         await conn.close()
     accepter = Accepter(context.dsn)
     readers = await pool(context.dsn, name="read", size=_READERS)
+    writers = await pool(context.dsn, name="write", size=_WRITERS)
     api = Api(
         provisioning=context.provisioning,
         accept=accepter.accept,
+        in_work=accepter.in_work,
         first_choice=route.first_choice,
         pool=readers,
+        writers=writers,
         now_ms=context.clock.now_ms,
         cursor_key=cursor_key,
         callback_policy=context.policy,
@@ -69,6 +73,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         accepting.cancel()
     await accepter.close()
     await readers.close()
+    await writers.close()
 
 
 def _trouble(context: Context) -> str | None:

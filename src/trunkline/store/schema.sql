@@ -184,6 +184,19 @@ CREATE TABLE msg (
 -- Led by the recipient, so that no look-up by (plan_id, msg_id) can ever be planned over it.
 CREATE INDEX msg_recipient ON msg (recipient, plan_id, msg_id);
 
+-- Keys that send requests came with, written with their message and kept for 24 h. `request_hash` is over the parsed
+-- fields; `parts` is what the first answer said (the message's own may follow what was submitted).
+CREATE TABLE idempotency (
+    plan_id       integer NOT NULL,
+    key           text COLLATE "C" NOT NULL,
+    request_hash  bytea NOT NULL,
+    msg_id        uuid NOT NULL,
+    parts         smallint NOT NULL,
+    at            timestamptz NOT NULL,
+    PRIMARY KEY (plan_id, key)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX idempotency_at ON idempotency (at);
+
 -- Due now: one narrow row a message. `missing` is the set of its parts still to be submitted, bit 0 = part 1.
 CREATE TABLE mt_queue (
     carrier_id  integer NOT NULL,

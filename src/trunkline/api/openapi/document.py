@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from trunkline import __version__
 from trunkline.api.openapi import examples
 from trunkline.api.openapi.operations import OPERATIONS, Described, Parameter, Success
 from trunkline.api.openapi.schemas import ref, schemas
-from trunkline.contract.problem import MEDIA_TYPE, Refusal, problem_json
+from trunkline.contract.problem import MEDIA_TYPE, Refusal
 from trunkline.domain.errors import DELIVERY_CODES, PROBLEMS, DeliveryCode
 from trunkline.domain.status import Status
 
@@ -146,7 +145,7 @@ def _success(success: Success) -> dict[str, Any]:
 
 
 def _refused(status: int, refusals: Mapping[str, Refusal]) -> dict[str, Any]:
-    told = {code: json.loads(problem_json(refusal, examples.REQUEST_ID)) for code, refusal in refusals.items()}
+    told = {code: examples.problem(refusal) for code, refusal in refusals.items()}
     return {
         "description": " · ".join(f"`{code}`: {PROBLEMS[code].title}" for code in refusals),
         "headers": _headers((*_OF_STATUS.get(status, ()), *_LIMITED)),

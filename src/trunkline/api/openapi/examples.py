@@ -5,11 +5,12 @@ Refusals of validation are made by the code that validates, from a request that 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trunkline.contract.listing import read_get, read_list
-from trunkline.contract.problem import Fault, Refusal, refuse
+from trunkline.contract.problem import Fault, Refusal, problem_json, refuse
 from trunkline.contract.send import read_send
 from trunkline.domain.callback import Policy
 from trunkline.domain.errors import PROBLEMS, error_message
@@ -82,6 +83,18 @@ FAILED = _failed("103")
 CANCELLED = {**_failed("610"), "price": None, "ptf": None, "currency": None, "mccmnc": None, "sentAt": None}
 UNKNOWN = {**_failed("703"), "status": "UNKNOWN"}
 
+DRY_RUN = {
+    "segments": 1,
+    "encoding": "GSM-7",
+    "outsideGsm7": [],
+    "country": "US",
+    "mccmnc": None,
+    "price": None,
+    "ptf": None,
+    "currency": None,
+    "problem": None,
+}
+
 INBOUND = {
     "accountId": ACCOUNT,
     "servicePlanId": PLAN,
@@ -146,3 +159,17 @@ def _plain(code: str) -> Refusal:
         retry_after_s=_WAIT_S.get(code),
         msg_id=MSG_ID if code == "outcome_unknown" else None,
     )
+
+
+def problem(refusal: Refusal) -> Any:
+    """The document of a refusal of the example's request."""
+    return json.loads(problem_json(refusal, REQUEST_ID))
+
+
+DRY_RUN_REFUSED = {
+    **DRY_RUN,
+    "segments": 2,
+    "encoding": "UCS-2",
+    "outsideGsm7": ["ő", "😀"],
+    "problem": problem(_plain("sender_pending_approval")),
+}

@@ -121,6 +121,12 @@ SEND = Described(
             {"accepted": examples.QUEUED},
             ("Location", "Idempotent-Replayed"),
         ),
+        Success(
+            200,
+            "The dry run: what a send would come to, and the problem that it would be refused with.",
+            "DryRun",
+            {"would be accepted": examples.DRY_RUN, "would be refused": examples.DRY_RUN_REFUSED},
+        ),
     ),
     problems=examples.refusals(
         _SEND_PROBLEMS,
@@ -227,7 +233,8 @@ CANCEL = Described(
     parameters=(_MSG_ID, _plan("The service plan of the message.")),
     successes=(Success(200, "Cancelled: the record.", "DeliveryReceipt", {"cancelled": examples.CANCELLED}),),
     problems=examples.refusals(
-        (*_VALIDATION, *_AT_THE_DOOR, "plan_not_allowed", "message_not_found", "not_cancellable"), examples.OF_ONE
+        (*_VALIDATION, *_AT_THE_DOOR, "plan_not_allowed", "message_not_found", "not_cancellable", "outcome_unknown"),
+        examples.OF_ONE,
     ),
 )
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from trunkline.contract.dry_run import DryRun
 from trunkline.contract.problem import Problem
 from trunkline.contract.record import DeliveryReceipt, InboundMessage, Pagination
 from trunkline.contract.send import SendRequest
 
-_STRUCTS = (SendRequest, DeliveryReceipt, InboundMessage, Pagination, Problem)
+_STRUCTS = (SendRequest, DryRun, DeliveryReceipt, InboundMessage, Pagination, Problem)
 _REF = "#/components/schemas/{name}"
 
 
