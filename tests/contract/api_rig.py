@@ -18,6 +18,7 @@ from urllib.parse import quote
 import asyncpg
 import uvicorn
 import uvloop
+from described import undocumented
 
 from trunkline.api.app import Api
 from trunkline.api.exchange import Limits
@@ -216,7 +217,10 @@ class Rig:
         headers: dict[str, str] | None = None,
         address: str | None = None,
     ) -> Reply:
-        """One request on a connection of its own, each from another client address unless one is given."""
+        """One request on a connection of its own, each from another client address unless one is given.
+
+        Whatever a test asks for: an answer of a described operation has to be in the description.
+        """
         sent = {"X-Forwarded-For": address or f"198.18.{next(_addresses) // 250 % 250}.{next(_addresses) % 250}"}
         if token is not None:
             sent["Authorization"] = f"Bearer {self.tokens.get(token, token)}"
@@ -227,9 +231,12 @@ class Rig:
         try:
             connection.request(method, path, body.encode() if isinstance(body, str) else body, sent)
             response = connection.getresponse()
-            return Reply(response.status, response.headers, response.read())
+            reply = Reply(response.status, response.headers, response.read())
         finally:
             connection.close()
+        fault = undocumented(method, path, reply.status, reply.headers, reply.body)
+        assert fault is None, f"{method} {path} is answered with what its description lacks: {fault}"
+        return reply
 
     def send(self, *, token: str | None = "full", path: str = "/v1/sendsms", **fields: Any) -> Reply:
         """A send request that is right but for `fields`; a field that is `...` is left out, `from_` is `from`."""

@@ -21,7 +21,7 @@ _REFUSED_STATUSES = frozenset({401, 415, 429, 503})
 
 
 class DryRun(Struct, frozen=True, rename="camel"):
-    """What a send would come to: nothing was stored, nothing will be sent. What a wrong request does not tell is null."""
+    """What a send would come to: nothing was stored, nothing will be sent. What cannot be told is null."""
 
     segments: Annotated[int | None, said("SMS parts that the text takes.", minimum=1)]
     encoding: Annotated[str | None, said("The alphabet that the text needs.", enum=[*ENCODINGS, None])]

@@ -66,8 +66,6 @@ _HEADERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 _ALWAYS = ("X-Request-Id",)
 _LIMITED = ("RateLimit-Policy", "RateLimit")
-# Headers that a problem's status brings along; the first is there for sure.
-_OF_STATUS: Mapping[int, tuple[str, ...]] = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 
 
 def document() -> dict[str, Any]:
@@ -145,10 +143,13 @@ def _success(success: Success) -> dict[str, Any]:
 
 
 def _refused(status: int, refusals: Mapping[str, Refusal]) -> dict[str, Any]:
+    headers = ["WWW-Authenticate"] if status == 401 else []
+    if any(refusal.retry_after_s for refusal in refusals.values()):
+        headers.append("Retry-After")
     told = {code: examples.problem(refusal) for code, refusal in refusals.items()}
     return {
         "description": " · ".join(f"`{code}`: {PROBLEMS[code].title}" for code in refusals),
-        "headers": _headers((*_OF_STATUS.get(status, ()), *_LIMITED)),
+        "headers": _headers((*headers, *_LIMITED)),
         "content": _content(MEDIA_TYPE, "Problem", told),
     }
 

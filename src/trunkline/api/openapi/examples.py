@@ -143,7 +143,7 @@ OF_ONE = (
     read_get(MSG_ID, _ONE + b"msgId=1"),
 )
 
-_WAIT_S = {"rate_limited": 1, "unavailable": 1}
+_WAIT_S = {"idempotency_key_in_use": 1, "rate_limited": 1, "unavailable": 1}
 
 
 def refusals(codes: Iterable[str], validation: Iterable[object]) -> Mapping[str, Refusal]:
