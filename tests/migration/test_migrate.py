@@ -51,11 +51,12 @@ def test_missing_migrations_are_applied_in_order_and_post_ones_wait(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = {
-        "0001_pre_add.sql": "ALTER TABLE account ADD COLUMN note text",
-        "0002_post_drop.sql": "ALTER TABLE account DROP COLUMN note",
-        "0003_pre_more.sql": "ALTER TABLE account ADD COLUMN more text",
+        **subject.known(),
+        "9001_pre_add.sql": "ALTER TABLE account ADD COLUMN note text",
+        "9002_post_drop.sql": "ALTER TABLE account DROP COLUMN note",
+        "9003_pre_more.sql": "ALTER TABLE account ADD COLUMN more text",
     }
     monkeypatch.setattr(subject, "known", lambda: steps)
-    assert asyncio.run(migrate(database, post=False)) == ["0001_pre_add.sql"]
-    assert asyncio.run(status(database)).missing == ("0002_post_drop.sql", "0003_pre_more.sql")
-    assert asyncio.run(migrate(database)) == ["0002_post_drop.sql", "0003_pre_more.sql"]
+    assert asyncio.run(migrate(database, post=False)) == ["9001_pre_add.sql"]
+    assert asyncio.run(status(database)).missing == ("9002_post_drop.sql", "9003_pre_more.sql")
+    assert asyncio.run(migrate(database)) == ["9002_post_drop.sql", "9003_pre_more.sql"]

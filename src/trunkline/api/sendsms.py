@@ -40,6 +40,8 @@ def send(context: Context, request: Request) -> Answer:
     plan = _plan(provisioning, token, wanted.service_plan_id.lower())
     if isinstance(plan, Refusal):
         return refused(plan, request.request_id)
+    if (over := context.limits.charge_plan(request, plan)) is not None:
+        return refused(over, request.request_id)
     country = country_of(wanted.recipient)
     carrier_id = _permit(context, provisioning, plan, wanted.sender, country)
     if isinstance(carrier_id, Refusal):
