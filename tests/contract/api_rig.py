@@ -22,6 +22,7 @@ from described import undocumented
 
 from trunkline.api.app import Api
 from trunkline.api.exchange import Limits
+from trunkline.api.limits import RateLimits
 from trunkline.api.protocol import Listener
 from trunkline.domain.callback import Policy
 from trunkline.domain.message import Submission
@@ -31,6 +32,7 @@ from trunkline.mt.accept import Accepter
 from trunkline.mt.route import first_choice
 from trunkline.runtime.clock import wall_ms
 from trunkline.store import db
+from trunkline.store.limits import Leases
 from trunkline.store.provisioning import load
 
 T = TypeVar("T")
@@ -49,11 +51,12 @@ SENDER = "+15550001111"
 RECIPIENT = "+15550002222"
 
 _SEED = f"""
-INSERT INTO account (public_id, name) VALUES ('{ACCOUNT}', 'ours'), ('{"9" * 24}', 'theirs');
+INSERT INTO account (public_id, name, rate_per_s) VALUES ('{ACCOUNT}', 'ours', 0), ('{"9" * 24}', 'theirs', 0);
 INSERT INTO plan (public_id, account_id, name, active, countries) VALUES
     ('{PLAN}', 1, 'main', true, NULL), ('{OTHER}', 1, 'other', true, NULL), ('{INACTIVE}', 1, 'off', false, NULL),
     ('{DUTCH}', 1, 'dutch', true, '{{NL}}'), ('{ROUTELESS}', 1, 'routeless', true, NULL),
     ('{FOREIGN}', 2, 'theirs', true, NULL);
+UPDATE plan SET rate_per_s = 0; -- no limit: tests of limits set some
 INSERT INTO sender (plan_id, address, state)
     SELECT plan_id, a, s FROM plan, (VALUES ('{SENDER}', 'approved'), ('12345', 'approved'), ('Trunkline', 'approved'),
         ('PENDING', 'pending'), ('DENIED', 'denied'), ('ODD', 'limbo')) AS v(a, s);
@@ -147,7 +150,9 @@ class Rig:
             self._started.set()
         await self._serving
         self._accepting.cancel()
-        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._leasing.cancel()
+        await asyncio.gather(self._accepting, self._leasing, return_exceptions=True)
+        await self._leases.close()
         await self._accepter._standing.close()
         await self.pool.close()
 
@@ -164,6 +169,9 @@ class Rig:
         accepter._wake_late = lambda: None  # nobody here to be woken
         self.real_accept = accepter.accept
         self._accepting = asyncio.create_task(accepter.run())
+        self._leases = Leases(self.dsn)
+        limits = RateLimits(self._leases)
+        self._leasing = asyncio.create_task(limits.run())
         self.api = Api(
             provisioning=lambda: self.picture,
             accept=lambda submission: (self.accept or accepter.accept)(submission),
@@ -171,6 +179,7 @@ class Rig:
             first_choice=first_choice,
             pool=self.pool,
             writers=self.pool,
+            limits=limits,
             now_ms=wall_ms,
             cursor_key=b"k" * 32,
             callback_policy=Policy(length_limit=20_000),

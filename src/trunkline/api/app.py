@@ -7,6 +7,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
@@ -17,6 +18,7 @@ from trunkline.api.cancel import cancel
 from trunkline.api.context import Context, Operation
 from trunkline.api.cursor import CursorSigner
 from trunkline.api.exchange import JSON, Answer, Later, Request, Response, refused, unavailable
+from trunkline.api.limits import RateLimits, Waits
 from trunkline.api.messages import get, list_
 from trunkline.api.mock import mocked
 from trunkline.api.sendsms import send
@@ -81,6 +83,7 @@ class Api:
         first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None],
         pool: Pool,
         writers: Pool,
+        limits: RateLimits,
         now_ms: Callable[[], int],
         cursor_key: bytes,
         callback_policy: callback.Policy | None = None,
@@ -101,6 +104,7 @@ class Api:
             writers=writers,
             now_ms=now_ms,
             msg_ids=MsgIds(),
+            limits=limits,
             tokens=Tokens(now_ms=now_ms, trusted_proxies=trusted_proxies, extra_tokens=extra_tokens),
             cursors=CursorSigner(cursor_key),
             callback_policy=callback_policy or callback.Policy(),
@@ -133,10 +137,17 @@ class Api:
             operation = self._implied(operations, request.method)
         try:
             return operation(self._context, request)
+        except Waits as waits:
+            return Later(waits.awaited, partial(self._again, request, waits.kind + 1))
         except Exception as fault:  # noqa: BLE001  (nothing may end a connection, or show a trace to a customer)
             return self._fault(request, fault)
 
-    def finish(self, request: Request, later: Later, outcome: Awaitable[Any]) -> Response:
+    def _again(self, request: Request, charged: int, is_paid: bool) -> Answer:
+        if is_paid:
+            request.charged = charged
+        return self.handle(request)
+
+    def finish(self, request: Request, later: Later, outcome: Awaitable[Any]) -> Answer:
         """The answer to a request whose wait is over: `outcome` is the future that is done. Never raises."""
         try:
             return later.finish(outcome.result())  # type: ignore[attr-defined]

@@ -37,6 +37,8 @@ def get(context: Context, request: Request) -> Answer:
     plan = readable_plan(*admitted, wanted.service_plan_id)
     if isinstance(plan, Refusal):
         return refused(plan, request.request_id)
+    if (over := context.limits.charge_plan(request, plan)) is not None:
+        return refused(over, request.request_id)
     return Later(_get(context, plan, wanted), lambda found: _answer(found, request.request_id))
 
 
@@ -54,6 +56,8 @@ def list_(context: Context, request: Request) -> Answer:
     plan = readable_plan(*admitted, begun.plan)
     if isinstance(plan, Refusal):
         return refused(plan, request.request_id)
+    if (over := context.limits.charge_plan(request, plan)) is not None:
+        return refused(over, request.request_id)
     return Later(_list(context, plan, begun), lambda found: _answer(found, request.request_id))
 
 

@@ -69,7 +69,8 @@ def _judge(context: Context, request: Request, provisioning: Provisioning, token
     plan = _plan(provisioning, token, wanted.service_plan_id.lower())
     if isinstance(plan, Refusal):
         return plan
-    # Here belongs the plan's rate limit: after the proof that the caller owns the plan, before the key.
+    if (over := context.limits.charge_plan(request, plan)) is not None:
+        return over
     return plan, key, _ready(context, provisioning, plan, wanted, now_ms)
 
 
