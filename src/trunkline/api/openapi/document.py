@@ -59,10 +59,13 @@ _HEADERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 1}),
     "WWW-Authenticate": ("The scheme that is expected: `Bearer`.", {"type": "string"}),
     "RateLimit-Policy": (
-        "The limits that apply, of account and plan: `q` requests in `w` seconds.",
+        'The limits of account and plan, `q` requests in `w` seconds each: `"account";q=200;w=1, "plan";q=100;w=1`.',
         {"type": "string"},
     ),
-    "RateLimit": ("What is left of them: `r` requests, `t` seconds until there is more.", {"type": "string"}),
+    "RateLimit": (
+        'What is left of them, `r` requests for `t` seconds: `"account";r=180;t=1, "plan";r=90;t=1`.',
+        {"type": "string"},
+    ),
 }
 _ALWAYS = ("X-Request-Id",)
 _LIMITED = ("RateLimit-Policy", "RateLimit")
@@ -135,11 +138,12 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _success(success: Success) -> dict[str, Any]:
-    return {
+    answer = {
         "description": success.text,
         "headers": _headers((*success.headers, *_LIMITED)),
         "content": _content("application/json", success.schema, success.examples),
     }
+    return {**answer, "links": success.links} if success.links else answer
 
 
 def _refused(status: int, refusals: Mapping[str, Refusal]) -> dict[str, Any]:

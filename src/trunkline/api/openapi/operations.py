@@ -38,6 +38,10 @@ class Success(Struct, frozen=True):
     schema: str
     examples: Mapping[str, Any]
     headers: tuple[str, ...] = ()
+    links: Mapping[str, Mapping[str, Any]] = {}
+
+
+_OF_MESSAGE = {"msgId": "$response.body#/msgId", "servicePlanId": "$response.body#/servicePlanId"}
 
 
 class Described(Struct, frozen=True, kw_only=True):
@@ -120,6 +124,10 @@ SEND = Described(
             "DeliveryReceipt",
             {"accepted": examples.QUEUED},
             ("Location", "Idempotent-Replayed"),
+            {
+                "status": {"operationId": "getMessage", "parameters": _OF_MESSAGE},
+                "cancel": {"operationId": "cancelMessage", "parameters": _OF_MESSAGE},
+            },
         ),
         Success(
             200,
@@ -189,6 +197,15 @@ LIST = Described(
                 "page": examples.PAGE,
                 "nothing found": examples.LAST_PAGE,
                 "inbound messages": examples.INBOUND_PAGE,
+            },
+            links={
+                "next page": {
+                    "operationId": "listMessages",
+                    "parameters": {
+                        "servicePlanId": "$request.query.servicePlanId",
+                        "cursor": "$response.body#/pagination/nextCursor",
+                    },
+                }
             },
         ),
     ),
