@@ -9,13 +9,15 @@ import itertools
 import json
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
+import pytest
 import uvicorn
 import uvloop
 from described import undocumented
@@ -261,3 +263,23 @@ class Rig:
         query |= {name.rstrip("_"): value for name, value in filters.items()}
         text = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
         return self.ask("GET", f"/v1/messages/sms?{text}", token=token)
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    conn = await asyncpg.connect(dsn)
+    try:
+        await conn.execute(statement)
+    finally:
+        await conn.close()
+
+
+@pytest.fixture(scope="module")
+def rig(server: str, template: str, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """The API over a database of this file's own, with the accounts, plans and tokens of `api_rig`; a file's `LIMITS`
+    are its HTTP limits."""
+    name = f"test_{uuid.uuid4().hex}"
+    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    limits = getattr(request.module, "LIMITS", None)
+    with Rig(urlunsplit(urlsplit(server)._replace(path=f"/{name}")), limits) as running:
+        yield running
+    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))

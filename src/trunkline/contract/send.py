@@ -31,7 +31,7 @@ SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=[0-9]*[A-Za-z])[0-9A-Za-z
 
 
 class SendRequest(Struct, forbid_unknown_fields=True, rename="camel", gc=False):
-    """The body of a send request, as written."""
+    """One message to one recipient, as written."""
 
     service_plan_id: Annotated[
         str, said("The service plan that sends: 24 hexadecimal digits, in any case.", pattern=PLAN_ID_PATTERN)

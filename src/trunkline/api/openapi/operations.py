@@ -112,7 +112,6 @@ SEND = Described(
             "A text of your choice that names this message. Kept for 24 hours: the same key and body get the first"
             " answer again, the same key and another body are refused.",
             {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"},
-            example="order-4711-confirmation",
         ),
     ),
     request="SendRequest",

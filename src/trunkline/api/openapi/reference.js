@@ -11,5 +11,10 @@ Scalar.createApiReference('#reference', {
   persistAuth: false,
   authentication: { preferredSecurityScheme: 'bearer', securitySchemes: { bearer: { token: 'placeholder' } } },
   defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
-  customCss: ':root { --scalar-font: system-ui, sans-serif; --scalar-font-code: ui-monospace, monospace; }',
+  orderSchemaPropertiesBy: 'preserve',
+  customCss: `
+    :root { --scalar-font: system-ui, sans-serif; --scalar-font-code: ui-monospace, monospace; }
+    .markdown td:not(:last-child), .markdown th { white-space: nowrap; word-break: normal; }
+    section:focus-visible { outline: none; }
+  `,
 });
