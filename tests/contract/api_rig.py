@@ -9,18 +9,22 @@ import itertools
 import json
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
+import pytest
 import uvicorn
 import uvloop
+from described import undocumented
 
 from trunkline.api.app import Api
 from trunkline.api.exchange import Limits
+from trunkline.api.limits import RateLimits
 from trunkline.api.protocol import Listener
 from trunkline.domain.callback import Policy
 from trunkline.domain.message import Submission
@@ -30,6 +34,7 @@ from trunkline.mt.accept import Accepter
 from trunkline.mt.route import first_choice
 from trunkline.runtime.clock import wall_ms
 from trunkline.store import db
+from trunkline.store.limits import Leases
 from trunkline.store.provisioning import load
 
 T = TypeVar("T")
@@ -48,11 +53,12 @@ SENDER = "+15550001111"
 RECIPIENT = "+15550002222"
 
 _SEED = f"""
-INSERT INTO account (public_id, name) VALUES ('{ACCOUNT}', 'ours'), ('{"9" * 24}', 'theirs');
+INSERT INTO account (public_id, name, rate_per_s) VALUES ('{ACCOUNT}', 'ours', 0), ('{"9" * 24}', 'theirs', 0);
 INSERT INTO plan (public_id, account_id, name, active, countries) VALUES
     ('{PLAN}', 1, 'main', true, NULL), ('{OTHER}', 1, 'other', true, NULL), ('{INACTIVE}', 1, 'off', false, NULL),
     ('{DUTCH}', 1, 'dutch', true, '{{NL}}'), ('{ROUTELESS}', 1, 'routeless', true, NULL),
     ('{FOREIGN}', 2, 'theirs', true, NULL);
+UPDATE plan SET rate_per_s = 0; -- no limit: tests of limits set some
 INSERT INTO sender (plan_id, address, state)
     SELECT plan_id, a, s FROM plan, (VALUES ('{SENDER}', 'approved'), ('12345', 'approved'), ('Trunkline', 'approved'),
         ('PENDING', 'pending'), ('DENIED', 'denied'), ('ODD', 'limbo')) AS v(a, s);
@@ -146,7 +152,9 @@ class Rig:
             self._started.set()
         await self._serving
         self._accepting.cancel()
-        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._leasing.cancel()
+        await asyncio.gather(self._accepting, self._leasing, return_exceptions=True)
+        await self._leases.close()
         await self._accepter._standing.close()
         await self.pool.close()
 
@@ -163,6 +171,9 @@ class Rig:
         accepter._wake_late = lambda: None  # nobody here to be woken
         self.real_accept = accepter.accept
         self._accepting = asyncio.create_task(accepter.run())
+        self._leases = Leases(self.dsn)
+        limits = RateLimits(self._leases)
+        self._leasing = asyncio.create_task(limits.run())
         self.api = Api(
             provisioning=lambda: self.picture,
             accept=lambda submission: (self.accept or accepter.accept)(submission),
@@ -170,6 +181,7 @@ class Rig:
             first_choice=first_choice,
             pool=self.pool,
             writers=self.pool,
+            limits=limits,
             now_ms=wall_ms,
             cursor_key=b"k" * 32,
             callback_policy=Policy(length_limit=20_000),
@@ -216,7 +228,10 @@ class Rig:
         headers: dict[str, str] | None = None,
         address: str | None = None,
     ) -> Reply:
-        """One request on a connection of its own, each from another client address unless one is given."""
+        """One request on a connection of its own, each from another client address unless one is given.
+
+        Whatever a test asks for: an answer of a described operation has to be in the description.
+        """
         sent = {"X-Forwarded-For": address or f"198.18.{next(_addresses) // 250 % 250}.{next(_addresses) % 250}"}
         if token is not None:
             sent["Authorization"] = f"Bearer {self.tokens.get(token, token)}"
@@ -227,9 +242,12 @@ class Rig:
         try:
             connection.request(method, path, body.encode() if isinstance(body, str) else body, sent)
             response = connection.getresponse()
-            return Reply(response.status, response.headers, response.read())
+            reply = Reply(response.status, response.headers, response.read())
         finally:
             connection.close()
+        fault = undocumented(method, path, reply.status, reply.headers, reply.body)
+        assert fault is None, f"{method} {path} is answered with what its description lacks: {fault}"
+        return reply
 
     def send(self, *, token: str | None = "full", path: str = "/v1/sendsms", **fields: Any) -> Reply:
         """A send request that is right but for `fields`; a field that is `...` is left out, `from_` is `from`."""
@@ -245,3 +263,23 @@ class Rig:
         query |= {name.rstrip("_"): value for name, value in filters.items()}
         text = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
         return self.ask("GET", f"/v1/messages/sms?{text}", token=token)
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    conn = await asyncpg.connect(dsn)
+    try:
+        await conn.execute(statement)
+    finally:
+        await conn.close()
+
+
+@pytest.fixture(scope="module")
+def rig(server: str, template: str, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """The API over a database of this file's own, with the accounts, plans and tokens of `api_rig`; a file's `LIMITS`
+    are its HTTP limits."""
+    name = f"test_{uuid.uuid4().hex}"
+    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    limits = getattr(request.module, "LIMITS", None)
+    with Rig(urlunsplit(urlsplit(server)._replace(path=f"/{name}")), limits) as running:
+        yield running
+    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))

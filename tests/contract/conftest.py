@@ -1,30 +1,5 @@
 """A running API over a real database, for tests that ask it over real HTTP."""
 
-from __future__ import annotations
+from api_rig import rig
 
-import asyncio
-import uuid
-from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
-
-import asyncpg
-import pytest
-from api_rig import Rig
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    conn = await asyncpg.connect(dsn)
-    try:
-        await conn.execute(statement)
-    finally:
-        await conn.close()
-
-
-@pytest.fixture(scope="module")
-def rig(server: str, template: str) -> Iterator[Rig]:
-    """The API over a database of this file's own, with the accounts, plans and tokens of `api_rig`."""
-    name = f"test_{uuid.uuid4().hex}"
-    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    with Rig(urlunsplit(urlsplit(server)._replace(path=f"/{name}"))) as running:
-        yield running
-    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+__all__ = ["rig"]

@@ -28,6 +28,8 @@ def cancel(context: Context, request: Request) -> Answer:
     plan = readable_plan(*admitted, wanted.service_plan_id)
     if isinstance(plan, Refusal):
         return refused(plan, request.request_id)
+    if (over := context.limits.charge_plan(request, plan)) is not None:
+        return refused(over, request.request_id)
     return Later(
         _cancel(context, plan, wanted),
         lambda found: found if isinstance(found, Response) else refused(found, request.request_id),

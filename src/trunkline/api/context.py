@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from trunkline.api.cursor import CursorSigner
-from trunkline.api.exchange import Request, unavailable
+from trunkline.api.exchange import Answer, Request, unavailable
+from trunkline.api.limits import RateLimits
 from trunkline.api.token import Tokens
 from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
@@ -34,17 +35,25 @@ class Context:
     now_ms: Callable[[], int]
     msg_ids: MsgIds
     tokens: Tokens
+    limits: RateLimits
     cursors: CursorSigner
     callback_policy: callback.Policy
     scan_bound: int
 
     def admit(self, request: Request, scope: str) -> tuple[Provisioning, Token] | Refusal:
-        """The steps that all operations begin with: is what we know fresh, who is asking, may they do such things."""
+        """The steps that all operations begin with: is what we know fresh, who is asking, may they do such things, is
+        the account within its limit."""
         provisioning = self.provisioning()
         if provisioning is None:
             return unavailable("Tokens cannot be checked at the moment.")
         token = self.tokens.check(request, provisioning, scope)
-        return token if isinstance(token, Refusal) else (provisioning, token)
+        if isinstance(token, Refusal):
+            return token
+        over = self.limits.charge_account(request, provisioning, token.account_id)
+        return (provisioning, token) if over is None else over
+
+
+Operation = Callable[[Context, Request], Answer]
 
 
 def may_use(token: Token, plan: Plan) -> bool:

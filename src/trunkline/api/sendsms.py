@@ -36,9 +36,8 @@ def send(context: Context, request: Request) -> Answer:
     admitted = context.admit(request, SCOPE)
     if isinstance(admitted, Refusal):
         return refused(admitted, request.request_id)
-    unfit = _unfit(request)
-    if unfit is not None:
-        return refused(unfit, request.request_id)
+    if (unreadable := unfit(request)) is not None:
+        return refused(unreadable, request.request_id)
     dry = read_dry_run(request.query) if request.query else False
     if isinstance(dry, Refusal):
         return refused(dry, request.request_id)
@@ -63,17 +62,15 @@ def _judge(context: Context, request: Request, provisioning: Provisioning, token
     """A request that may be read: refused for itself or its plan; or, where a key has the first word, what else speaks
     against it."""
     now_ms = context.now_ms()
-    wanted = read_send(request.body, now_ms, context.callback_policy)
-    header = request.headers.get(b"idempotency-key")
-    key = None if header is None else read_key(header, wanted)
-    if isinstance(key, Refusal):
-        return key
-    if isinstance(wanted, Refusal):
-        return wanted
+    read = read_request(context, request, now_ms)
+    if isinstance(read, Refusal):
+        return read
+    wanted, key = read
     plan = _plan(provisioning, token, wanted.service_plan_id.lower())
     if isinstance(plan, Refusal):
         return plan
-    # Here belongs the plan's rate limit: after the proof that the caller owns the plan, before the key.
+    if (over := context.limits.charge_plan(request, plan)) is not None:
+        return over
     return plan, key, _ready(context, provisioning, plan, wanted, now_ms)
 
 
@@ -103,7 +100,17 @@ def _dry_run(context: Context, request: Request, judged: _Judged | Refusal) -> A
     return Later(trial, lambda response: response)
 
 
-def _unfit(request: Request) -> Refusal | None:
+def read_request(context: Context, request: Request, now_ms: int) -> tuple[SendRequest, RequestKey | None] | Refusal:
+    """The message that a request asks to send, and its key, before it is looked at who may send what."""
+    wanted = read_send(request.body, now_ms, context.callback_policy)
+    header = request.headers.get(b"idempotency-key")
+    key = None if header is None else read_key(header, wanted)
+    if isinstance(key, Refusal):
+        return key
+    return wanted if isinstance(wanted, Refusal) else (wanted, key)
+
+
+def unfit(request: Request) -> Refusal | None:
     """Why the body of a request is not read at all."""
     media_type = request.headers.get(b"content-type", b"")
     if media_type not in _MEDIA_TYPES and not _is_json(media_type):

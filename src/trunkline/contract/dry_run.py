@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 from msgspec import Struct
 
+from trunkline.contract.describe import COUNTRY_PATTERN, MCCMNC_PATTERN, said
 from trunkline.contract.listing import read_pairs, unknown_parameter
 from trunkline.contract.problem import Fault, Problem, Refusal, refuse
 
@@ -19,20 +21,19 @@ _REFUSED_STATUSES = frozenset({401, 415, 429, 503})
 
 
 class DryRun(Struct, frozen=True, rename="camel"):
-    """The answer to `POST /v1/sendsms?dryRun=true`: nothing was stored, nothing will be sent.
+    """What a send would come to: nothing was stored, nothing will be sent. What cannot be told is null."""
 
-    What cannot be known of a request that is not right is null. Prices are for all parts, as in the record.
-    """
-
-    segments: int | None  # SMS parts
-    encoding: str | None  # GSM-7 or UCS-2
-    outside_gsm7: Sequence[str] | None  # the characters that make it UCS-2, each once, by code point
-    country: str | None  # ISO 3166-1 alpha-2 of `to`
-    mccmnc: str | None
-    price: float | None
-    ptf: float | None
-    currency: str | None  # ISO 4217
-    problem: Problem | None  # what a real send would be refused with; null: it would be accepted
+    segments: Annotated[int | None, said("SMS parts that the text takes.", minimum=1)]
+    encoding: Annotated[str | None, said("The alphabet that the text needs.", enum=[*ENCODINGS, None])]
+    outside_gsm7: Annotated[
+        Sequence[str] | None, said("The characters that GSM-7 lacks, each once: they make the text UCS-2.")
+    ]
+    country: Annotated[str | None, said("The country of `to`, ISO 3166-1.", pattern=COUNTRY_PATTERN)]
+    mccmnc: Annotated[str | None, said("The recipient's network where it is known.", pattern=MCCMNC_PATTERN)]
+    price: Annotated[float | None, said("What all parts would cost.")]
+    ptf: Annotated[float | None, said("The carrier's pass-through fee for all parts, on top of `price`.")]
+    currency: Annotated[str | None, said("The currency of both, ISO 4217.", pattern="^[A-Z]{3}$")]
+    problem: Annotated[Problem | None, said("What a send would be refused with; null where it would be accepted.")]
 
 
 dry_run_json = msgspec.json.Encoder().encode

@@ -62,7 +62,8 @@ CREATE TABLE account (
     name        text NOT NULL,
     active      boolean NOT NULL DEFAULT true,
     dlr_url     text,
-    mo_url      text
+    mo_url      text,
+    rate_per_s  integer CHECK (rate_per_s >= 0)       -- requests to the API; null: the default, 0: no limit
 );
 
 CREATE TABLE plan (
@@ -79,7 +80,8 @@ CREATE TABLE plan (
     priority        smallint NOT NULL DEFAULT 0,      -- higher goes first
     unknown_events  boolean NOT NULL DEFAULT true,
     countries       text[],                           -- null: every country
-    hook_secrets    bytea[] NOT NULL DEFAULT '{}'     -- newest first; encrypted with the settings' key
+    hook_secrets    bytea[] NOT NULL DEFAULT '{}',    -- newest first; encrypted with the settings' key
+    rate_per_s      integer CHECK (rate_per_s >= 0)   -- as the account's
 );
 
 CREATE TABLE token (
@@ -457,4 +459,18 @@ CREATE TABLE carrier_lease (
     carrier_id  integer PRIMARY KEY,
     epoch       bigint NOT NULL,
     up_at       timestamptz                     -- when a link was last seen up: tells 461 from 702
+) WITH (fillfactor = 50);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Rate limits: the buckets that API processes lease slices of. Unlogged, as nothing is lost with them: after a crash, and
+-- on a new primary, all buckets are full.
+
+CREATE UNLOGGED TABLE rate_bucket (
+    kind         smallint NOT NULL,              -- 0 account, 1 plan
+    subject_id   integer NOT NULL,
+    rate_per_s   double precision NOT NULL,      -- by which it was filled last
+    tokens       double precision NOT NULL,      -- what was left then; one is one request
+    granted      integer NOT NULL,               -- what the last lease got
+    refilled_at  timestamptz NOT NULL,
+    PRIMARY KEY (kind, subject_id)
 ) WITH (fillfactor = 50);
