@@ -80,8 +80,8 @@ class Bucket:
         self.rate = rate
         self.capacity = max(rate * HELD_S, HELD_LEAST)
         # Rounded: 1 instead of a half, nothing instead of less. Then each request is leased for.
-        self.slice = int(rate * SLICE_S / processes + 0.5)
-        self.low = self.slice // 2
+        self.slice = int(rate * SLICE_S / processes + 0.5)  # so many are kept ahead
+        self.low = (self.slice + 1) // 2  # from here on the next one is fetched
         detail = f"The {KINDS[self.kind]}'s limit of {rate} requests a second is reached: send more slowly."
         self.refusal = Refusal("rate_limited", detail, retry_after_s=1)
 
@@ -165,7 +165,8 @@ class RateLimits:
         return None if limit is None else self._charge(limit, request)
 
     def charge_plan(self, request: Request, plan: Plan) -> Refusal | None:
-        """Counts the request for a plan of the account that it was counted for before. Raises Waits."""
+        """Counts the request for a plan of the account that it was counted for before. Raises Waits, so nothing with
+        an effect may come before it: the operation begins anew."""
         try:
             limit = self._plans[plan.plan_id]
         except KeyError:

@@ -105,6 +105,18 @@ def test_a_slice_passes_without_a_question_and_the_next_is_fetched_before_it_is_
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("rate", [10, 20, 30, 60, 100, 1000])
+def test_nobody_waits_while_the_next_slice_comes_in_time(rate: int) -> None:
+    async def main() -> None:
+        trial = Trial(Leaser(), account_rate=rate)
+        assert await trial.ask() == "passes"
+        for _ in range(50):
+            await trial.limits.round()
+            assert trial.knock(request()) == "passes"
+
+    asyncio.run(main())
+
+
 def test_a_burst_waits_for_one_lease_and_gets_what_the_bucket_has() -> None:
     async def main() -> None:
         leaser = Leaser(Lease(50, 0.0))
