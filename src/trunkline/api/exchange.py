@@ -31,7 +31,7 @@ class Request:
     """Header names are in lower case; a header that came more than once has its values joined by ", " (RFC 9110 §5.3).
 
     `path` is as it came, still percent-encoded. `oversized`: the body was larger than the limit and is not here.
-    `charged`: for how many rate limits it was counted; `rate_lines`: what its answer's header tells of them.
+    `charged`: for how many rate limits it was counted; `rate_lines` writes what the answer's header tells of them.
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class Request:
         self.peer = peer
         self.request_id = request_id
         self.charged = 0
-        self.rate_lines = b""
+        self.rate_lines: Callable[[], bytes] = bytes
 
 
 class Response(Struct, gc=False):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from trunkline.api.exchange import Request
 from trunkline.contract.problem import Refusal
@@ -80,8 +80,8 @@ class Bucket:
         self.rate = rate
         self.capacity = max(rate * HELD_S, HELD_LEAST)
         # Rounded: 1 instead of a half, nothing instead of less. Then each request is leased for.
-        self.slice = int(rate * SLICE_S / processes + 0.5)
-        self.low = self.slice // 2
+        self.slice = int(rate * SLICE_S / processes + 0.5)  # so many are kept ahead
+        self.low = (self.slice + 1) // 2  # from here on the next one is fetched
         detail = f"The {KINDS[self.kind]}'s limit of {rate} requests a second is reached: send more slowly."
         self.refusal = Refusal("rate_limited", detail, retry_after_s=1)
 
@@ -97,10 +97,10 @@ class Bucket:
         self.held, self.held_at = lease.tokens, now
         self.missed = 0
         if lease.granted < wanted:
-            self.dry_until = now + max(SLICE_S, (1 - lease.tokens) / self.rate)
+            self.dry_until = now + max(SLICE_S if self.slice else 0.0, (1 - lease.tokens) / self.rate)
         waiting, self.waiting = self.waiting, []
         for future in waiting:
-            if future.done():  # its client hung up
+            if future.done():  # given up
                 continue
             if self.left:
                 self.left -= 1
@@ -119,8 +119,17 @@ class Bucket:
 
     def remaining(self, now: float) -> int:
         """What is left of a second's quota: all of it while the bucket is full, nothing once it is empty."""
+        if not self.left and now < self.dry_until:
+            return 0
         held = self.held + (now - self.held_at) * self.rate + self.left
         return self.rate if held >= self.capacity else int(held / self.capacity * self.rate)
+
+
+class _Limit(NamedTuple):
+    """A bucket, and the header lines that tell of it (and of the account's, where it is a plan's)."""
+
+    bucket: Bucket
+    lines: Callable[[], bytes]
 
 
 class RateLimits:
@@ -133,10 +142,10 @@ class RateLimits:
         self._counted_at = self._alone_until = -math.inf
         self._alone = False
         self._buckets: dict[tuple[int, int], Bucket] = {}
-        # As the picture of provisioning has it: None has no limit. Header lines lack the numbers of what remains.
+        # As the picture of provisioning has it; None: no limit.
         self._version = -1
-        self._accounts: dict[AccountId, tuple[Bucket, bytes] | None] = {}
-        self._plans: dict[PlanId, tuple[Bucket, bytes] | None] = {}
+        self._accounts: dict[AccountId, _Limit | None] = {}
+        self._plans: dict[PlanId, _Limit | None] = {}
         self._asking: list[Bucket] = []
         self._some = asyncio.Event()
         self._counts = [_refused.of(kind) for kind in KINDS]
@@ -152,34 +161,20 @@ class RateLimits:
         except KeyError:
             rate = provisioning.accounts[account_id].rate_per_s
             rate = ACCOUNT_RATE_PER_S if rate is None else rate
-            limit = self._accounts[account_id] = self._limit(0, account_id, rate)
-        if limit is None:
-            return None
-        bucket, lines = limit
-        over = self._charge(bucket, request)
-        request.rate_lines = lines % (0 if over else bucket.remaining(self._now()))
-        return over
+            limit = self._accounts[account_id] = self._limit(0, account_id, rate, None)
+        return None if limit is None else self._charge(limit, request)
 
     def charge_plan(self, request: Request, plan: Plan) -> Refusal | None:
-        """Counts the request for a plan of the account that it was counted for before. Raises Waits."""
+        """Counts the request for a plan of the account that it was counted for before. Raises Waits, so nothing with
+        an effect may come before it: the operation begins anew."""
         try:
             limit = self._plans[plan.plan_id]
         except KeyError:
             rate = PLAN_RATE_PER_S if plan.rate_per_s is None else plan.rate_per_s
             limit = self._plans[plan.plan_id] = self._limit(1, plan.plan_id, rate, self._accounts[plan.account_id])
-        if limit is None:
-            return None
-        bucket, lines = limit
-        over = self._charge(bucket, request)
-        now = self._now()
-        remaining = 0 if over else bucket.remaining(now)
-        account = self._accounts[plan.account_id]
-        request.rate_lines = lines % (remaining if account is None else (account[0].remaining(now), remaining))
-        return over
+        return None if limit is None else self._charge(limit, request)
 
-    def _limit(
-        self, kind: int, subject_id: int, rate: int, before: tuple[Bucket, bytes] | None = None
-    ) -> tuple[Bucket, bytes] | None:
+    def _limit(self, kind: int, subject_id: int, rate: int, account: _Limit | None) -> _Limit | None:
         if not rate:
             return None
         bucket = self._buckets.get((kind, subject_id))
@@ -187,13 +182,20 @@ class RateLimits:
             bucket = self._buckets[kind, subject_id] = Bucket(kind, subject_id, rate, self._processes)
         elif bucket.rate != rate:
             bucket.share(rate, self._processes)
-        limits = [bucket] if before is None else [before[0], bucket]
+        told = (bucket,) if account is None else (account.bucket, bucket)
         # draft-ietf-httpapi-ratelimit-headers-11 §3, §4
-        policies = ", ".join(f'"{KINDS[one.kind]}";q={one.rate};w=1' for one in limits)
-        remaining = ", ".join(f'"{KINDS[one.kind]}";r=%d;t=1' for one in limits)
-        return bucket, f"ratelimit-policy: {policies}\r\nratelimit: {remaining}\r\n".encode()
+        policies = ", ".join(f'"{KINDS[one.kind]}";q={one.rate};w=1' for one in told)
+        remaining = ", ".join(f'"{KINDS[one.kind]}";r=%d;t=1' for one in told)
+        lines = f"ratelimit-policy: {policies}\r\nratelimit: {remaining}\r\n".encode()
 
-    def _charge(self, bucket: Bucket, request: Request) -> Refusal | None:
+        def written() -> bytes:
+            now = self._now()
+            return lines % tuple([one.remaining(now) for one in told])
+
+        return _Limit(bucket, written)
+
+    def _charge(self, limit: _Limit, request: Request) -> Refusal | None:
+        bucket, request.rate_lines = limit
         kind = bucket.kind
         if request.charged > kind:  # it was here before, and had to wait
             return None

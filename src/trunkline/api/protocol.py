@@ -361,7 +361,7 @@ class ApiProtocol(HttpToolsProtocol):
                 self._write(following, b"", False)
 
     def _respond(self, request: Request, response: Response) -> None:
-        own_lines = b"%bx-request-id: %b\r\n" % (request.rate_lines, request.request_id.encode())
+        own_lines = b"%bx-request-id: %b\r\n" % (request.rate_lines(), request.request_id.encode())
         self._write(response, own_lines, request.method == b"HEAD")
 
     def _write(self, response: Response, own_lines: bytes, only_head: bool) -> None:

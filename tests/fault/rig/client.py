@@ -90,6 +90,8 @@ class Client(Recorder):
         )  # fmt: skip
         if status == 202:
             self.count("accepted")
+        elif status == 429:
+            self.count("refused")
         return "connection: close" not in head
 
     def _request(self, number: int) -> bytes:

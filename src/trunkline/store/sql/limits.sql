@@ -17,7 +17,7 @@ ON CONFLICT (kind, subject_id) DO UPDATE SET (rate_per_s, tokens, granted, refil
     FROM (SELECT least(EXCLUDED.tokens + EXCLUDED.granted,
                        b.tokens + EXCLUDED.rate_per_s * greatest(0, extract(epoch FROM now() - b.refilled_at)))
          ) AS held(tokens),
-         LATERAL (SELECT least(EXCLUDED.granted, floor(held.tokens)) OFFSET 0) AS given(tokens))
+         LATERAL (SELECT greatest(0, least(EXCLUDED.granted, floor(held.tokens))) OFFSET 0) AS given(tokens))
 RETURNING kind, subject_id, granted, tokens
 
 -- name: processes
