@@ -50,7 +50,7 @@ def test_what_is_stored_stands_in_the_queue(database: str) -> None:
 
 def test_one_bad_row_does_not_spoil_its_batch(database: str) -> None:
     batch = [submission() for _ in range(40)]
-    batch[17].body = "a\0b"  # PostgreSQL holds no U+0000; the API refuses it long before
+    batch[17] = batch[17]._replace(body="a\0b")  # PostgreSQL holds no U+0000; the API refuses it long before
     outcomes = asyncio.run(accepted(database, batch))
     assert [n for n, outcome in enumerate(outcomes) if outcome is not Accepted.STORED] == [17]
     assert outcomes[17] is Accepted.UNAVAILABLE

@@ -123,7 +123,7 @@ class Depth:
         batch = self.submissions(None)
         for n, submission in enumerate(batch):
             if n % 3 == 0:
-                submission.key = RequestKey(f"key {n + 1}" if n % 4 == 0 else f"new {n}", b"x")
+                batch[n] = submission._replace(key=RequestKey(f"key {n + 1}" if n % 4 == 0 else f"new {n}", b"x"))
         await queue.accept(conn, batch, wake=False)
 
     async def which_stored(self, conn: Any) -> None:

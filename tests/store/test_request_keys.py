@@ -27,9 +27,7 @@ def asked(key: str | None, body: str = "hello", plan: int = 1) -> Submission:
     submission = Submission(
         plan, IDS.new(wall_ms()), 1, "12345", "+46700000001", body, None, None, "SE", 0, 2, 1, 0, 3600, None
     )
-    if key is not None:
-        submission.key = RequestKey(key, body.encode())
-    return submission
+    return submission if key is None else submission._replace(key=RequestKey(key, body.encode()))
 
 
 async def outcomes(conn: db.Connection, batch: Sequence[Submission]) -> list[Accepted]:
@@ -92,8 +90,8 @@ def test_a_key_in_work_in_another_session(database: str, end: str) -> None:
 
 def test_what_is_not_stored_leaves_no_row_anywhere(database: str) -> None:
     async def main(there: Sessions) -> None:
-        later = asked("k", "later")
-        later.due_at = dt.datetime.fromtimestamp(wall_ms() / 1000 + 600, dt.UTC)
+        due_at = dt.datetime.fromtimestamp(wall_ms() / 1000 + 600, dt.UTC)
+        later = asked("k", "later")._replace(due_at=due_at)
         assert await outcomes(there.one, [asked("k", "first")]) == [STORED]
         assert await outcomes(there.one, [later, asked("k2", "second")]) == [TAKEN, STORED]
         for table in ("msg", "mt_queue", "idempotency"):

@@ -25,7 +25,7 @@ async def once(context: Context, plan: Plan, key: RequestKey, ready: Ready | Ref
     if isinstance(ready, Refusal):
         return await earlier(context, plan, key) or ready
     submission, record = ready
-    submission.key = key
+    submission = submission._replace(key=key)
     outcome = await context.accept(submission)
     if outcome is Accepted.STORED:
         return stored(submission.msg_id, plan, record)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -33,9 +32,8 @@ class RequestKey(NamedTuple):
     request_hash: bytes
 
 
-@dataclass(slots=True)
-class Submission:
-    """A validated send request, ready to be stored (`mt/accept`)."""
+class Submission(NamedTuple):
+    """A validated send request, ready to be stored (`mt/accept`): the schema's type submission, then its key."""
 
     plan_id: PlanId
     msg_id: UUID

@@ -113,38 +113,22 @@ async def accept(conn: Connection, batch: Sequence[Submission], *, wake: bool) -
 
     Raises what asyncpg raises.
     """
-    values: list[Any] = [
-        [s.plan_id for s in batch],
-        [s.msg_id for s in batch],
-        [s.account_id for s in batch],
-        [s.sender for s in batch],
-        [s.recipient for s in batch],
-        [s.body for s in batch],
-        [s.callback_url for s in batch],
-        [s.client_reference for s in batch],
-        [s.country for s in batch],
-        [s.encoding for s in batch],
-        [s.parts for s in batch],
-        [s.carrier_id for s in batch],
-        [s.priority for s in batch],
-        [s.validity_s for s in batch],
-        [s.due_at for s in batch],
-        wake,
-    ]
+    rows = [s[:-1] for s in batch]
     keys = [s.key for s in batch]
     if not any(keys):
-        await conn.fetch(_SQL.accept, *values)
+        await conn.fetch(_SQL.accept, rows, wake)
         return {}
     locks = [(None, None) if s.key is None else lock_numbers(s.plan_id, s.key) for s in batch]
-    rows = await conn.fetch(
+    refused = await conn.fetch(
         _SQL.accept_keyed,
-        *values,
+        rows,
+        wake,
         [key and key.text for key in keys],
         [key and key.request_hash for key in keys],
         [of_request for of_request, _ in locks],
         [of_key for _, of_key in locks],
     )
-    return {row[0]: Accepted(row[1]) for row in rows if row[0] is not None}
+    return {row[0]: Accepted(row[1]) for row in refused if row[0] is not None}
 
 
 async def begin_session(conn: Connection, lock: int) -> None:

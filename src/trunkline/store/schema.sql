@@ -424,6 +424,12 @@ CREATE TABLE hook_dead (
 
 CREATE TYPE msg_key AS (plan_id integer, msg_id uuid);
 
+CREATE TYPE submission AS (
+    plan_id integer, msg_id uuid, account_id integer, sender text, recipient text, body text, callback_url text,
+    client_reference text, country text, encoding smallint, parts smallint, carrier_id integer, priority smallint,
+    validity_s integer, due_at timestamptz
+);
+
 CREATE TYPE accepted_part AS (
     canonical_id text, recipient text, plan_id integer, msg_id uuid, part_no smallint, parts smallint, link_id integer,
     tries smallint, resubmitted boolean, claimed_at timestamptz

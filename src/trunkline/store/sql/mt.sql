@@ -2,15 +2,12 @@
 -- One batch of submissions in one commit: messages and their queue rows.
 WITH batch AS (
     SELECT s.*, t.at + s.validity_s * interval '1 second' AS expires_at, s.due_at > t.now AS waits
-    FROM unnest($1::int[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                $10::smallint[], $11::smallint[], $12::int[], $13::smallint[], $14::int[], $15::timestamptz[])
-         AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-              encoding, parts, carrier_id, priority, validity_s, due_at),
+    FROM unnest($1::submission[]) AS s,
          (SELECT trunkline_now() AS now OFFSET 0) AS n,
          LATERAL (SELECT n.now, greatest(n.now, s.due_at) AS at) AS t
 )
 -- include: store_batch
-SELECT pg_notify('mt', '') WHERE $16::boolean
+SELECT pg_notify('mt', '') WHERE $2::boolean
 
 -- name: store_batch
 -- A batch becomes messages and their queue rows.
@@ -42,9 +39,7 @@ WITH judged AS MATERIALIZED (
                 WHEN NOT pg_try_advisory_xact_lock(request_lock) THEN 3
                 WHEN NOT pg_try_advisory_xact_lock(key_lock) THEN 4
                 ELSE 0 END AS verdict
-    FROM unnest($1::int[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                $10::smallint[], $11::smallint[], $12::int[], $13::smallint[], $14::int[], $15::timestamptz[],
-                $17::text[], $18::bytea[], $19::bigint[], $20::bigint[])
+    FROM unnest($1::submission[], $3::text[], $4::bytea[], $5::bigint[], $6::bigint[])
          AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
               encoding, parts, carrier_id, priority, validity_s, due_at, key, request_hash, request_lock, key_lock)
 ), kept AS (
@@ -69,7 +64,7 @@ WITH judged AS MATERIALIZED (
 -- include: store_batch
 SELECT msg_id, CASE verdict WHEN 0 THEN 5 ELSE verdict END AS verdict, NULL AS woken FROM chosen WHERE NOT is_new
 UNION ALL
-SELECT NULL, 0, pg_notify('mt', '')::text WHERE $16::boolean
+SELECT NULL, 0, pg_notify('mt', '')::text WHERE $2::boolean
 
 -- name: begin_session
 -- A lock that this session holds to its end, whatever ends it. Whoever must find out later whether a batch of this
