@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -60,13 +61,17 @@ def _full(limited: Rig) -> None:
     """Every test begins with full buckets and a process that knows nothing of them."""
 
     async def forget() -> None:
+        limited._leasing.cancel()  # a lease under way would fill the emptied table
+        await asyncio.gather(limited._leasing, return_exceptions=True)
         limits = limited.api._context.limits
-        for one in (limits._buckets, limits._accounts, limits._plans):
+        limits._leaser.abandon()
+        for one in (limits._buckets, limits._accounts, limits._plans, limits._asking):
             one.clear()
         limits._alone_until = 0.0
+        limited._leasing = asyncio.create_task(limits.run())
 
-    limited.sql("TRUNCATE rate_bucket")
     limited.run(forget())
+    limited.sql("TRUNCATE rate_bucket")
 
 
 def drain(rig: Rig, kind: int, name: str) -> None:

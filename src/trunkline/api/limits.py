@@ -59,7 +59,7 @@ class Bucket:
     """This process's part of one limit. `now` is the caller's, in seconds."""
 
     __slots__ = (
-        "asked", "capacity", "dry_until", "held", "held_at", "kind", "left", "low", "missed", "rate", "refusal",
+        "asked", "capacity", "dry_until", "held", "held_at", "kind", "left", "low", "rate", "refusal",
         "slice", "subject_id", "waiting",
     )  # fmt: skip
 
@@ -70,7 +70,6 @@ class Bucket:
         self.held = 0.0  # what the shared bucket held after our last lease
         self.held_at = -math.inf
         self.dry_until = -math.inf  # until then it is known to have nothing more
-        self.missed = 0  # requests since the last lease that it had nothing for
         self.asked = False  # the next lease is on its way
         self.waiting: list[asyncio.Future[bool]] = []
         self.share(rate, processes)
@@ -86,16 +85,14 @@ class Bucket:
         self.refusal = Refusal("rate_limited", detail, retry_after_s=1)
 
     def wanted(self) -> int:
-        """What the next lease should be for: a slice, or as much as came since the last one if that is more."""
-        wanted = max(self.slice + len(self.waiting), self.missed) - self.left
-        return min(max(1, wanted), int(self.capacity))
+        """How many requests the next lease should be for."""
+        return min(max(1, self.slice + len(self.waiting) - self.left), int(self.capacity))
 
     def credit(self, wanted: int, lease: Lease, now: float) -> None:
         """A lease is here. Those who wait have it first; where it is all there is, the others are told so."""
         self.asked = False
         self.left += lease.granted
         self.held, self.held_at = lease.tokens, now
-        self.missed = 0
         if lease.granted < wanted:
             self.dry_until = now + max(SLICE_S if self.slice else 0.0, (1 - lease.tokens) / self.rate)
         waiting, self.waiting = self.waiting, []
@@ -206,7 +203,6 @@ class RateLimits:
                 self._ask(bucket)
             if not left:
                 if is_dry:
-                    bucket.missed += 1
                     self._counts[kind].value += 1
                     return bucket.refusal
                 awaited: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
