@@ -132,7 +132,7 @@ def test_each_way_to_lose_an_answer(folder: Path, database: str) -> None:
     trial(main())
 
 
-@sizes(15, 500, 45)
+@sizes(10, 500, 90)
 def test_one_message_a_key(size: int, folder: Path, database: str) -> None:
     """Cut again and again, two requests a key at once, to two processes that know nothing of each other."""
 
