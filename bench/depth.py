@@ -14,10 +14,11 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.message import Submission
+from trunkline.domain.message import RequestKey, Submission
 from trunkline.domain.provisioning import AccountId, CarrierId, PlanId
 from trunkline.store import hooks, leases, queue, receipts, settling
 from trunkline.store.db import Connection, connect
@@ -29,6 +30,7 @@ from trunkline.store.settling import Decides, MatchedReceipt
 DEPTHS = (10_000, 100_000, 1_000_000)
 BATCH, ROUNDS = 100, 30
 PLAN, ACCOUNT, CARRIER = PlanId(1), AccountId(1), CarrierId(1)
+KEYED_PLAN = PlanId(2)  # its queue is left alone
 ORIGIN = "https://client.example.com"
 
 FILL = """
@@ -88,6 +90,9 @@ async def trip(conn: Connection, epoch: int, ids: MsgIds, number: int, costs: Co
         for n in range(BATCH)
     ]  # fmt: skip
     await costs.of("accept", queue.accept(conn, batch, wake=False))
+    for n, submission in enumerate(keyed := [replace(one, plan_id=KEYED_PLAN) for one in batch]):
+        submission.key = RequestKey(f"{number}-{n:08x}-0000-4000-8000-000000000000", bytes(32))
+    await costs.of("accept keyed", queue.accept(conn, keyed, wake=False))
     lane = [(Lane(0, PLAN), FIRST, BATCH)]
     claim = queue.claim(conn, CARRIER, epoch, lane, free_parts=BATCH, whole_window=True, claim_no=number)
     claimed = await costs.of("claim", claim)

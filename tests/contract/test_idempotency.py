@@ -156,6 +156,7 @@ def test_a_wrong_key_is_400_and_names_the_header(rig: Rig, key: str) -> None:
 def test_faults_of_key_and_body_are_told_at_once(rig: Rig) -> None:
     reply = send(rig, "a b", to="x", channel="y")
     assert reply.fields == {("Idempotency-Key", "wrong_form"), ("to", "wrong_form"), ("channel", "wrong_form")}
+    assert send(rig, "a b", "{").code == "malformed_json"
 
 
 @pytest.mark.parametrize(
@@ -270,7 +271,7 @@ def test_a_client_that_hung_up_keeps_its_key_in_work(rig: Rig, slow: asyncpg.Con
         assert send(rig, key).code == "idempotency_key_in_use"
         rig.run(slow.execute("ROLLBACK"))
         while (reply := send(rig, key)).status == 409:
-            pass
+            rig.sql("SELECT pg_sleep(0.01)")
     assert reply.headers["idempotent-replayed"] == "true"
     assert stored(rig) == before + 1
 

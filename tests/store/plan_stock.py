@@ -119,10 +119,10 @@ def literal(value: Any) -> str:
 def _element(value: Any) -> str:
     if value is None:
         return "NULL"
-    if isinstance(value, tuple):  # a row
-        return '"(' + ",".join("" if one is None else _element(one).strip('"') for one in value) + ')"'
     if isinstance(value, bytes):
         return f'"\\\\x{value.hex()}"'
+    if isinstance(value, tuple):  # a row
+        return '"(' + ",".join("" if one is None else _element(one).strip('"') for one in value) + ')"'
     assert isinstance(value, bool | int | float | str | UUID | dt.datetime)
     text = value.isoformat() if isinstance(value, dt.datetime) else str(value)
     assert not set(text) & set('"\\(),')

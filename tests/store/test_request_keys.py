@@ -198,6 +198,33 @@ def test_a_process_knows_the_keys_that_it_works_on(database: str) -> None:
     asyncio.run(main())
 
 
+def test_a_session_that_is_just_ending_makes_no_request_another_one(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the two locks of the same request it has let go of one, and lets go of the other after the first look."""
+
+    async def main() -> None:
+        async with sessions(database) as there, accepting(database) as accepter:
+            real, submission = queue.accept, asked("k", "same")
+            assert submission.key is not None
+            await there.one.execute("BEGIN")
+            await there.one.execute("SELECT pg_advisory_xact_lock($1)", idempotency.lock_numbers(1, submission.key)[1])
+            looks = []
+
+            async def watched(conn: db.Connection, batch: Sequence[Submission], *, wake: bool) -> dict[UUID, Accepted]:
+                refused = await real(conn, batch, wake=wake)
+                looks.append(list(refused.values()))
+                if len(looks) == 1:
+                    await there.one.execute("COMMIT")
+                return refused
+
+            monkeypatch.setattr(queue, "accept", watched)
+            assert await answer(accepter.accept(submission)) == STORED
+            assert looks == [[REUSED], []]
+
+    asyncio.run(main())
+
+
 def test_two_processes_race_for_each_key(database: str) -> None:
     async def main() -> None:
         async with accepting(database) as one, accepting(database) as other:

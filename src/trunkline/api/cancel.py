@@ -10,9 +10,12 @@ from trunkline.contract.listing import Get, read_cancel
 from trunkline.contract.problem import Refusal
 from trunkline.contract.record import record_json
 from trunkline.domain.provisioning import Plan
+from trunkline.runtime import log
 from trunkline.settle.withdraw import withdraw
 from trunkline.store import records
 from trunkline.store.db import ConnectionLost
+
+_log = log.get_logger()
 
 
 def cancel(context: Context, request: Request) -> Answer:
@@ -52,4 +55,5 @@ async def _cancel(context: Context, plan: Plan, wanted: Get) -> Response | Refus
         return Refusal("message_not_found", "This service plan has no message with this id.")
     if not cancelled:
         return Refusal("not_cancellable", "The message is on its way to the carrier, or final.")
+    _log.info("message.cancelled", plan_id=plan.plan_id, msg_id=str(wanted.msg_id))
     return Response(200, record_json(record, plan.account_public_id, plan.public_id))

@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 def read_key(header: bytes, wanted: SendRequest | Refusal) -> RequestKey | Refusal:
     """The key of a request, or the refusal with all faults, those of the body among them."""
     if isinstance(wanted, Refusal):
-        return wanted if _KEY(header) else refuse([_FAULT, *wanted.faults])
+        return refuse([_FAULT, *wanted.faults]) if wanted.faults and not _KEY(header) else wanted
     return RequestKey(header.decode(), hash_of(wanted)) if _KEY(header) else refuse([_FAULT])
 
 

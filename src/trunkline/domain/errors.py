@@ -106,7 +106,7 @@ _PROBLEMS = (
     Problem("rate_limited", 429, "Too many requests", "The account's or the plan's rate limit is reached. `Retry-After` gives the seconds to wait.", _LATER),
     Problem("headers_too_large", 431, "Headers too large", "The request's headers are larger than 32 KiB.", _CHANGE),
     Problem("unavailable", 503, "Unavailable", "The message could not be stored, and it surely was not. Repeat the request after `Retry-After`.", _LATER),
-    Problem("outcome_unknown", 503, "Outcome unknown", "It is not known whether the message was stored. Look `msgId` up, or repeat with the same Idempotency-Key.", _SAME_KEY),
+    Problem("outcome_unknown", 503, "Outcome unknown", "It is not known whether the message was stored, or cancelled. Look `msgId` up, or repeat a send with the same Idempotency-Key.", _SAME_KEY),
 )  # fmt: skip
 
 _F, _U = Status.FAILED, Status.UNKNOWN
