@@ -24,7 +24,9 @@ class DryRun(Struct, frozen=True, rename="camel"):
     """What a send would come to: nothing was stored, nothing will be sent. What cannot be told is null."""
 
     segments: Annotated[int | None, said("SMS parts that the text takes.", minimum=1)]
-    encoding: Annotated[str | None, said("The alphabet that the text needs.", enum=[*ENCODINGS, None])]
+    encoding: Annotated[
+        str | None, said("The alphabet that the text needs: GSM-7 or UCS-2.", pattern=f"^({'|'.join(ENCODINGS)})$")
+    ]
     outside_gsm7: Annotated[
         Sequence[str] | None, said("The characters that GSM-7 lacks, each once: they make the text UCS-2.")
     ]
