@@ -87,7 +87,7 @@ def api(accepter: NullAccepter) -> Api:
         provisioning=lambda: picture,
         accept=accepter.accept,
         first_choice=lambda provisioning, plan_id, country: CarrierId(1),
-        pool=cast(Any, None),
+        readers=cast(Any, None),
         now_ms=wall_ms,
         cursor_key=bytes(32),
     )

@@ -29,8 +29,8 @@ from trunkline.domain.token import issue
 from trunkline.mt.accept import Accepter
 from trunkline.mt.route import first_choice
 from trunkline.runtime.clock import wall_ms
-from trunkline.store import db
 from trunkline.store.provisioning import load
+from trunkline.store.readers import Readers
 
 T = TypeVar("T")
 SECRET_KEY = bytes(range(32))
@@ -148,6 +148,7 @@ class Rig:
         self._accepting.cancel()
         await asyncio.gather(self._accepting, return_exceptions=True)
         await self._accepter._standing.close()
+        await self.readers.close()
         await self.pool.close()
 
     async def _start(self) -> None:
@@ -158,7 +159,8 @@ class Rig:
             self.picture = await load(conn, SECRET_KEY)
         finally:
             await conn.close()
-        self.pool = await db.pool(self.dsn, name="test", size=4)
+        self.pool = await asyncpg.create_pool(self.dsn, min_size=1, max_size=4)
+        self.readers = await Readers.open(self.dsn, size=4)
         self._accepter = accepter = Accepter(self.dsn)
         accepter._wake_late = lambda: None  # nobody here to be woken
         self.real_accept = accepter.accept
@@ -167,7 +169,7 @@ class Rig:
             provisioning=lambda: self.picture,
             accept=lambda submission: (self.accept or accepter.accept)(submission),
             first_choice=first_choice,
-            pool=self.pool,
+            readers=self.readers,
             now_ms=wall_ms,
             cursor_key=b"k" * 32,
             callback_policy=Policy(length_limit=20_000),

@@ -24,7 +24,7 @@ from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, Submission
 from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning, Token
 from trunkline.runtime import log, metrics
-from trunkline.store.db import Pool
+from trunkline.store.readers import Readers
 from trunkline.store.records import SCAN_BOUND
 
 _log = log.get_logger()
@@ -65,7 +65,7 @@ class Api:
         provisioning: Callable[[], Provisioning | None],
         accept: Callable[[Submission], Awaitable[Accepted]],
         first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None],
-        pool: Pool,
+        readers: Readers,
         now_ms: Callable[[], int],
         cursor_key: bytes,
         callback_policy: callback.Policy | None = None,
@@ -81,7 +81,7 @@ class Api:
             provisioning=provisioning,
             accept=accept,
             first_choice=first_choice,
-            pool=pool,
+            readers=readers,
             now_ms=now_ms,
             msg_ids=MsgIds(),
             tokens=Tokens(now_ms=now_ms, trusted_proxies=trusted_proxies, extra_tokens=extra_tokens),

@@ -13,7 +13,7 @@ from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, Submission
 from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning, Token
-from trunkline.store.db import Pool
+from trunkline.store.readers import Readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,13 @@ class Context:
 
     `provisioning` gives None when what is in memory is older than 5 s: a token revoked meanwhile must not pass.
     `accept` ends after the commit. `first_choice` is the carrier that a route names first, None without a route.
-    `now_ms` is the database's clock.
+    `now_ms` is the database's clock. What a customer asks for is read over `readers`, for the account of the token.
     """
 
     provisioning: Callable[[], Provisioning | None]
     accept: Callable[[Submission], Awaitable[Accepted]]
     first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None]
-    pool: Pool
+    readers: Readers
     now_ms: Callable[[], int]
     msg_ids: MsgIds
     tokens: Tokens

@@ -14,7 +14,8 @@ from trunkline.mt.accept import Accepter
 from trunkline.roles.context import Context
 from trunkline.runtime import clock, log
 from trunkline.store import provisioning as provisioning_store
-from trunkline.store.db import connect, pool
+from trunkline.store.db import connect
+from trunkline.store.readers import Readers
 
 _log = log.get_logger()
 _READERS = 4
@@ -31,12 +32,12 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
     finally:
         await conn.close()
     accepter = Accepter(context.dsn)
-    readers = await pool(context.dsn, name="read", size=_READERS)
+    readers = await Readers.open(context.dsn, size=_READERS, rls=settings.database.rls)
     api = Api(
         provisioning=context.provisioning,
         accept=accepter.accept,
         first_choice=route.first_choice,
-        pool=readers,
+        readers=readers,
         now_ms=context.clock.now_ms,
         cursor_key=cursor_key,
         callback_policy=context.policy,
