@@ -16,6 +16,9 @@ from trunkline.store.db import Connection, session
 from trunkline.store.queries import Queries
 
 _SQL = Queries("reader")
+# Each statement is bounded by its keys, so one plan serves all; planning it anew over some eighty partitions costs more
+# than the statement (0.8 ms for one record instead of 0.2).
+_PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
 
 
 async def provide(conn: Connection) -> None:
@@ -54,7 +57,7 @@ class Readers:
             max_size=size,
             timeout=10,
             command_timeout=30,
-            server_settings=session("read"),
+            server_settings={**session("read"), **_PLANNED_ONCE},
             connection_class=_Reader,
             init=_become_reader if rls else None,
             reset=_nothing,
