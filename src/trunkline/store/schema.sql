@@ -93,7 +93,8 @@ CREATE TABLE token (
     networks    text[],                               -- CIDRs; null: from everywhere
     created_at  timestamptz NOT NULL DEFAULT now(),
     expires_at  timestamptz,
-    revoked_at  timestamptz
+    revoked_at  timestamptz,
+    replaced_by integer REFERENCES token              -- the one that it was rotated into
 );
 
 CREATE TABLE sender (

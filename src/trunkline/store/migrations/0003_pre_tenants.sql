@@ -1,7 +1,8 @@
--- Customers' reads see the rows of one account only. Who owns the tables is not held by it: nothing changes for
--- processes of the version before.
+-- Which token a rotated one was replaced by; and customers' reads see the rows of one account only. Who owns the tables is
+-- not held by it: nothing changes for processes of the version before.
 SET LOCAL lock_timeout = '5s';
 
+ALTER TABLE token ADD COLUMN replaced_by integer REFERENCES token;
 CREATE INDEX plan_account ON plan (account_id);
 
 ALTER TABLE plan ENABLE ROW LEVEL SECURITY;
