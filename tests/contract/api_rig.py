@@ -9,11 +9,13 @@ import itertools
 import json
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import uvicorn
@@ -78,6 +80,23 @@ TOKENS: dict[str, tuple[int, tuple[str, ...], list[int] | None, list[str] | None
 _addresses = itertools.count(1)
 
 
+@contextmanager
+def copied(server: str, template: str) -> Iterator[str]:
+    """The address of a copy of a database, gone afterwards: for APIs that outlive one test, or break theirs."""
+    name = f"test_{uuid.uuid4().hex}"
+
+    async def execute(statement: str) -> None:
+        conn = await asyncpg.connect(server)
+        await conn.execute(statement)
+        await conn.close()
+
+    asyncio.run(execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     status: int
@@ -107,15 +126,19 @@ class Reply:
 
 
 class Rig:
-    """Starts on entry, stops on exit. A test that replaces `picture`, `accept` or `trouble` puts it back."""
+    """Starts on entry, stops on exit; `listening` is what uvicorn is told of the listener.
 
-    def __init__(self, dsn: str, limits: Limits | None = None) -> None:
+    A test that replaces `picture`, `accept` or `trouble` puts it back.
+    """
+
+    def __init__(self, dsn: str, limits: Limits | None = None, **listening: Any) -> None:
         self.dsn = dsn
         self.tokens: dict[str, str] = {}
         self.picture: Provisioning | None = None
         self.accept: Callable[[Submission], Any] | None = None
         self.trouble: str | None = None
         self._limits = limits or Limits()
+        self._listening = listening
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._main()), daemon=True)
         self._failure: BaseException | None = None
@@ -180,7 +203,7 @@ class Rig:
         )
         listening = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = listening.getsockname()[1]
-        self._server = uvicorn.Server(Listener(self.api, self._limits).config())
+        self._server = uvicorn.Server(Listener(self.api, self._limits).config(**self._listening))
         self._serving = asyncio.create_task(self._server.serve([listening]))
 
     async def _seed(self, conn: asyncpg.Connection) -> None:

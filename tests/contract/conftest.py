@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import uuid
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
-from api_rig import Rig
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    conn = await asyncpg.connect(dsn)
-    try:
-        await conn.execute(statement)
-    finally:
-        await conn.close()
+from api_rig import Rig, copied
 
 
 @pytest.fixture(scope="module")
 def rig(server: str, template: str) -> Iterator[Rig]:
     """The API over a database of this file's own, with the accounts, plans and tokens of `api_rig`."""
-    name = f"test_{uuid.uuid4().hex}"
-    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    with Rig(urlunsplit(urlsplit(server)._replace(path=f"/{name}"))) as running:
+    with copied(server, template) as dsn, Rig(dsn) as running:
         yield running
-    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
-from api_rig import FOREIGN, OTHER, PLAN, RECIPIENT, SENDER, Rig
+from api_rig import FOREIGN, OTHER, PLAN, RECIPIENT, SENDER, Rig, copied
 
 from trunkline.domain.token import issue
 from trunkline.runtime import log
@@ -31,17 +29,8 @@ def logging() -> Iterator[None]:
 @pytest.fixture
 def own(server: str, template: str) -> Iterator[Rig]:
     """An API over a database that the test may break."""
-    name = f"test_{uuid.uuid4().hex}"
-
-    async def execute(statement: str) -> None:
-        conn = await asyncpg.connect(server)
-        await conn.execute(statement)
-        await conn.close()
-
-    asyncio.run(execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    with Rig(urlunsplit(urlsplit(server)._replace(path=f"/{name}"))) as running:
+    with copied(server, template) as dsn, Rig(dsn) as running:
         yield running
-    asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 def send(rig: Rig, **fields: object) -> int:

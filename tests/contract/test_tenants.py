@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import asyncpg
 import pytest
+from api_rig import copied
 from tenants_rig import (
     MISSING,
     MISSING_ID,
@@ -120,17 +120,8 @@ async def ask(rig: TenantRig, operation: Operation, token: Token, plan: str, own
 
 @pytest.fixture(scope="module")
 def tenants(server: str, template: str) -> Iterator[TenantRig]:
-    name = f"test_{uuid.uuid4().hex}"
-
-    async def execute(statement: str) -> None:
-        conn = await asyncpg.connect(server)
-        await conn.execute(statement)
-        await conn.close()
-
-    asyncio.run(execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    with TenantRig(urlunsplit(urlsplit(server)._replace(path=f"/{name}"))) as running:
+    with copied(server, template) as dsn, TenantRig(dsn) as running:
         yield running
-    asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(scope="module")
