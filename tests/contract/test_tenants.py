@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -17,6 +19,7 @@ import asyncpg
 import pytest
 from api_rig import copied
 from tenants_rig import (
+    FULL,
     MISSING,
     MISSING_ID,
     PLAN_OF,
@@ -326,3 +329,24 @@ def test_the_database_holds_no_usable_token(tenants: TenantRig) -> None:
         for text in (digest, f"\\x{digest}", f"tl_{digest}"):
             reply = tenants.ask("GET", page(OURS.public_id, status="QUEUED"), token=text)
             assert reply.status == 401
+
+
+@pytest.mark.fault
+def test_a_foreign_message_takes_as_long_as_none(tenants: TenantRig) -> None:
+    """Of the same moment: which day an id is of, its owner knows anyhow."""
+    foreign = tenants.messages[THEIRS.public_id][0]
+    missing = foreign[:-1] + ("0" if foreign[-1] != "0" else "1")
+
+    async def main() -> list[float]:
+        times: dict[str, list[int]] = {foreign: [], missing: []}
+        for number in range(6_000):
+            for msg_id in (foreign, missing) if number % 2 else (missing, foreign):
+                target = f"/v1/messages/sms/{msg_id}?servicePlanId={OURS.public_id}"
+                started = time.perf_counter_ns()
+                answer = await tenants.answer("GET", target, FULL["a"])
+                times[msg_id].append(time.perf_counter_ns() - started)
+                assert answer.status == 404
+        return [statistics.median(samples) for samples in times.values()]
+
+    first, second = asyncio.run_coroutine_threadsafe(main(), tenants.loop).result(300)
+    assert abs(first / second - 1) < 0.1
