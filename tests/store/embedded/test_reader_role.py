@@ -118,6 +118,31 @@ def test_the_role_is_made_once_for_all_databases_and_logins(cluster: Cluster) ->
             asyncio.run(rows_seen(dsn))
 
 
+def test_two_databases_make_the_role_at_the_same_moment(cluster: Cluster) -> None:
+    for name in ("first", "second"):
+        ask(cluster.dsn, f"CREATE DATABASE {name}")
+
+    async def main() -> None:
+        first, second = (cluster.of("trunkline", name) for name in ("first", "second"))
+        for dsn in (first, second):
+            await migrate(dsn, rls=False)
+            await fill(dsn)
+        one, other, watching = [await db.connect(dsn, name="test") for dsn in (first, second, second)]
+        waits = f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {other.get_server_pid()} AND NOT granted)"
+        async with one.transaction():
+            await readers.provide(one)
+            late = asyncio.create_task(readers.provide(other))
+            async with asyncio.timeout(20):
+                while not await watching.fetchval(waits):
+                    assert not late.done()
+        await late
+        for conn in (one, other, watching):
+            await conn.close()
+        assert [await rows_seen(dsn) for dsn in (first, second)] == [1, 1]
+
+    asyncio.run(main())
+
+
 def test_without_the_right_to_make_roles(cluster: Cluster) -> None:
     login = cluster.role("")
     dsn = cluster.of(login, login)
