@@ -34,9 +34,14 @@ bench-steady minutes="10" rate="1000":
 bench-depth:
     .venv/bin/python bench/depth.py
 
+# a page of the list by each filter, over so many messages of one plan
+bench-list count="100000":
+    .venv/bin/python bench/list.py {{count}}
+
 # single pieces, in process
 bench:
     .venv/bin/python bench/text.py
+    .venv/bin/python bench/token_check.py
     .venv/bin/python bench/smpp_session.py
     .venv/bin/python bench/hook_client.py
     .venv/bin/python bench/api_inprocess.py 20000

@@ -126,7 +126,7 @@ def api(accepter: NullAccepter, rate_per_s: int) -> tuple[Api, RateLimits]:
         accept=accepter.accept,
         in_work=lambda plan_id, key: None,
         first_choice=lambda provisioning, plan_id, country: CarrierId(1),
-        pool=cast(Any, None),
+        readers=cast(Any, None),
         writers=cast(Any, None),
         limits=limits,
         now_ms=wall_ms,

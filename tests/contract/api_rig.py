@@ -11,6 +11,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, TypeVar
@@ -33,9 +34,9 @@ from trunkline.domain.token import issue
 from trunkline.mt.accept import Accepter
 from trunkline.mt.route import first_choice
 from trunkline.runtime.clock import wall_ms
-from trunkline.store import db
 from trunkline.store.limits import Leases
 from trunkline.store.provisioning import load
+from trunkline.store.readers import Readers
 
 T = TypeVar("T")
 SECRET_KEY = bytes(range(32))
@@ -84,6 +85,23 @@ TOKENS: dict[str, tuple[int, tuple[str, ...], list[int] | None, list[str] | None
 _addresses = itertools.count(1)
 
 
+@contextmanager
+def copied(server: str, template: str) -> Iterator[str]:
+    """The address of a copy of a database, gone afterwards: for APIs that outlive one test, or break theirs."""
+    name = f"test_{uuid.uuid4().hex}"
+
+    async def execute(statement: str) -> None:
+        conn = await asyncpg.connect(server)
+        await conn.execute(statement)
+        await conn.close()
+
+    asyncio.run(execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     status: int
@@ -113,15 +131,19 @@ class Reply:
 
 
 class Rig:
-    """Starts on entry, stops on exit. A test that replaces `picture`, `accept` or `trouble` puts it back."""
+    """Starts on entry, stops on exit; `listening` is what uvicorn is told of the listener.
 
-    def __init__(self, dsn: str, limits: Limits | None = None) -> None:
+    A test that replaces `picture`, `accept` or `trouble` puts it back.
+    """
+
+    def __init__(self, dsn: str, limits: Limits | None = None, **listening: Any) -> None:
         self.dsn = dsn
         self.tokens: dict[str, str] = {}
         self.picture: Provisioning | None = None
         self.accept: Callable[[Submission], Any] | None = None
         self.trouble: str | None = None
         self._limits = limits or Limits()
+        self._listening = listening
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._main()), daemon=True)
         self._failure: BaseException | None = None
@@ -156,6 +178,7 @@ class Rig:
         await asyncio.gather(self._accepting, self._leasing, return_exceptions=True)
         await self._leases.close()
         await self._accepter._standing.close()
+        await self.readers.close()
         await self.pool.close()
 
     async def _start(self) -> None:
@@ -166,7 +189,8 @@ class Rig:
             self.picture = await load(conn, SECRET_KEY)
         finally:
             await conn.close()
-        self.pool = await db.pool(self.dsn, name="test", size=4)
+        self.pool = await asyncpg.create_pool(self.dsn, min_size=1, max_size=4)
+        self.readers = await Readers.open(self.dsn, size=4)
         self._accepter = accepter = Accepter(self.dsn)
         accepter._wake_late = lambda: None  # nobody here to be woken
         self.real_accept = accepter.accept
@@ -179,7 +203,7 @@ class Rig:
             accept=lambda submission: (self.accept or accepter.accept)(submission),
             in_work=accepter.in_work,
             first_choice=first_choice,
-            pool=self.pool,
+            readers=self.readers,
             writers=self.pool,
             limits=limits,
             now_ms=wall_ms,
@@ -192,7 +216,7 @@ class Rig:
         )
         listening = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = listening.getsockname()[1]
-        self._server = uvicorn.Server(Listener(self.api, self._limits).config())
+        self._server = uvicorn.Server(Listener(self.api, self._limits).config(**self._listening))
         self._serving = asyncio.create_task(self._server.serve([listening]))
 
     async def _seed(self, conn: asyncpg.Connection) -> None:

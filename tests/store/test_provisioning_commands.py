@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from trunkline.cli import main
+from trunkline.domain.provisioning import Token
 from trunkline.domain.token import hash_of, is_well_formed
 from trunkline.runtime.secret import secret_key
 from trunkline.runtime.settings import load
@@ -130,6 +132,104 @@ def test_a_token_is_issued_and_only_its_hash_stored(operator: Operator) -> None:
     assert (code, out) == (65, "")
     assert "there is no account acmee; did you mean acme?" in err
     assert operator.call("token", "issue", "--account", "acme", "--plan", "x")[0] == 65
+
+
+def stored_tokens(operator: Operator) -> dict[int, Token]:
+    async def main() -> dict[int, Token]:
+        conn = await db.connect(operator.dsn, name="test")
+        try:
+            picture = await provisioning.load(conn, secret_key(operator.settings))
+        finally:
+            await conn.close()
+        return {token.token_id: token for token in picture.tokens.values()}
+
+    return asyncio.run(main())
+
+
+def audited(operator: Operator, token_id: int) -> list[str]:
+    async def main() -> list[str]:
+        conn = await db.connect(operator.dsn, name="test")
+        rows = await conn.fetch("SELECT * FROM audit WHERE subject LIKE $1 ORDER BY audit_id", f"token {token_id} of %")
+        await conn.close()
+        assert all(row["actor"] for row in rows)
+        return [row["action"] for row in rows]
+
+    return asyncio.run(main())
+
+
+def test_a_rotated_token_passes_its_rights_on_and_ends_later(operator: Operator) -> None:
+    operator.call("apply", str(operator.file))
+    flags = ["--plan", "otp", "--scope", "messages:send", "--network", "10.0.0.0/8", "--label", "backend"]
+    _, first, _ = operator.call("token", "issue", "--account", "acme", "--expires", "90d", *flags)
+    code, out, err = operator.call("token", "rotate", "1")
+    assert code == 0
+    assert is_well_formed(out.strip())
+    assert out != first
+    assert "token 1 ends " in err
+    assert "shown only now" in err
+    old, new = stored_tokens(operator).values()
+    assert new.hash == hash_of(out.strip())
+    rights = ("account_id", "label", "scopes", "plan_ids", "networks")
+    assert [getattr(new, name) for name in rights] == [getattr(old, name) for name in rights]
+    assert old.expires_at is not None
+    assert new.expires_at is not None
+    assert new.expires_at - old.expires_at == dt.timedelta(days=89)  # 90 days from the same moment, and 24 hours
+    assert audited(operator, 1) == ["token.issued", "token.rotated"]
+    assert audited(operator, 2) == ["token.issued"]
+    code, out, err = operator.call("token", "rotate", "1")
+    assert (code, out) == (65, "")
+    assert "token 1 has ended or was rotated before" in err
+    assert len(stored_tokens(operator)) == 2
+
+
+def test_the_overlap_never_makes_a_token_live_longer(operator: Operator) -> None:
+    operator.call("apply", str(operator.file))
+    operator.call("token", "issue", "--account", "acme", "--expires", "30m")
+    before = stored_tokens(operator)[1].expires_at
+    operator.call("token", "rotate", "1", "--overlap", "2d", "--expires", "365d")
+    assert stored_tokens(operator)[1].expires_at == before
+    operator.call("token", "issue", "--account", "acme")
+    assert operator.call("token", "rotate", "3", "--overlap", "0")[0] == 0
+    assert stored_tokens(operator)[4].expires_at is None
+    assert json.loads(operator.call("token", "list", "--json")[1])[2]["state"] == "expired"
+    assert operator.call("token", "rotate", "3")[0] == 65
+    assert operator.call("token", "rotate", "4", "--overlap", "soon")[0] == 2
+
+
+def test_a_revoked_token_stays_revoked(operator: Operator) -> None:
+    operator.call("apply", str(operator.file))
+    operator.call("token", "issue", "--account", "acme")
+    code, out, _ = operator.call("token", "revoke", "1")
+    assert (code, out.startswith("token 1 of account ")) == (0, True)
+    revoked_at = stored_tokens(operator)[1].revoked_at
+    assert revoked_at is not None
+    assert operator.call("token", "revoke", "1")[0] == 65
+    assert operator.call("token", "rotate", "1")[0] == 65
+    assert stored_tokens(operator)[1].revoked_at == revoked_at
+    assert audited(operator, 1) == ["token.issued", "token.revoked"]
+    code, _, err = operator.call("token", "revoke", "7")
+    assert (code, "there is no token 7" in err) == (65, True)
+
+
+def test_a_list_of_tokens_shows_nothing_to_guess_one_by(operator: Operator) -> None:
+    operator.call("apply", str(operator.file))
+    issued = [operator.call("token", "issue", "--account", "acme", "--label", "l\x1b[31m")[1].strip()]
+    issued.append(operator.call("token", "rotate", "1")[1].strip())
+    operator.call("token", "revoke", "2")
+    code, out, err = operator.call("token", "list", "--account", "acme")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["1", "replaced"], ["2", "revoked"]]
+    assert lines[0].endswith("replaced by 2")
+    assert "\x1b" not in out
+    assert "read,send  plans all  from everywhere" in out
+    as_json = operator.call("token", "list", "--json")[1]
+    assert [one["label"] for one in json.loads(as_json)] == ["l\x1b[31m"] * 2
+    for token in issued:
+        for shown in (out, as_json):
+            assert not any(token[start : start + 6] in shown for start in range(3, len(token) - 5))
+            assert not any(hash_of(token).hex()[start : start + 8] in shown for start in range(56))
+    assert operator.call("token", "list", "--account", "nobody")[0] == 65
 
 
 def test_db_says_what_is_missing_and_migrates(operator: Operator) -> None:

@@ -9,12 +9,17 @@ from typing import Any
 import asyncpg
 import pytest
 
+from trunkline.admin.tokens import issue_token, revoke_token, rotate_token
+from trunkline.api.exchange import Request
+from trunkline.api.token import Tokens
+from trunkline.contract.problem import Refusal
 from trunkline.domain.provisioning import PlanId, Provisioning
-from trunkline.domain.token import issue
+from trunkline.domain.token import hash_of, issue
+from trunkline.runtime.clock import wall_ms
 from trunkline.runtime.secret import SealBroken, seal
 from trunkline.store import db, provisioning
 from trunkline.store.db import Connection
-from trunkline.store.watch import ProvisioningWatch
+from trunkline.store.watch import CONFIRMED_FOR_S, POLL_S, ProvisioningWatch
 
 KEY = bytes(range(32))
 
@@ -96,6 +101,45 @@ def test_what_is_not_confirmed_is_not_current(database: str) -> None:
             assert watch.current() is picture  # the same version is not loaded again
         finally:
             await watch.stop()
+
+    asyncio.run(main())
+
+
+def test_a_revoked_token_is_refused_by_who_polls(database: str) -> None:
+    """And in time: what a picture tells is used for 5 s after its confirmation at most, polled or not."""
+    assert POLL_S == 2.0
+    assert CONFIRMED_FOR_S == 5.0
+
+    async def main() -> None:
+        seen = Seen()
+        watch = ProvisioningWatch(database, KEY, seen, poll_s=0.02)
+        conn = await db.connect(database, name="test")
+        try:
+            await seeded(conn)
+            issued = await issue_token(conn, account="acme", actor="test")
+            await watch.start()
+            tokens = Tokens(now_ms=wall_ms)
+
+            def check() -> str:
+                picture = watch.current()
+                assert picture is not None
+                header = {b"authorization": b"Bearer " + issued.token.encode()}
+                request = Request(b"GET", b"/", b"", header, b"", False, "192.0.2.1", "id")
+                found = tokens.check(request, picture, "messages:read")
+                return found.code if isinstance(found, Refusal) else "passed"
+
+            assert check() == "passed"
+            rotated = await rotate_token(conn, issued.token_id, overlap_s=3600, actor="test")
+            await seen.until(lambda picture: len(picture.tokens) == 2)
+            assert check() == "passed"  # in the overlap
+            await revoke_token(conn, issued.token_id, actor="test")
+            await seen.until(lambda picture: picture.tokens[hash_of(issued.token)].revoked_at is not None)
+            assert check() == "token_revoked"
+            issued = rotated.new
+            assert check() == "passed"
+        finally:
+            await watch.stop()
+            await conn.close()
 
     asyncio.run(main())
 

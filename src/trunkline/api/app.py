@@ -30,6 +30,7 @@ from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning, Token
 from trunkline.runtime import log, metrics
 from trunkline.store.db import Pool
+from trunkline.store.readers import Readers
 from trunkline.store.records import SCAN_BOUND
 
 _log = log.get_logger()
@@ -81,7 +82,7 @@ class Api:
         accept: Callable[[Submission], Awaitable[Accepted]],
         in_work: Callable[[PlanId, RequestKey], Accepted | None],
         first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None],
-        pool: Pool,
+        readers: Readers,
         writers: Pool,
         limits: RateLimits,
         now_ms: Callable[[], int],
@@ -100,7 +101,7 @@ class Api:
             accept=accept,
             in_work=in_work,
             first_choice=first_choice,
-            pool=pool,
+            readers=readers,
             writers=writers,
             now_ms=now_ms,
             msg_ids=MsgIds(),

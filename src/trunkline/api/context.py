@@ -15,6 +15,7 @@ from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning, Token
 from trunkline.store.db import Pool
+from trunkline.store.readers import Readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +24,15 @@ class Context:
 
     `provisioning` gives None when what is in memory is older than 5 s: a token revoked meanwhile must not pass.
     `accept` ends after the commit; `in_work` tells of a key whether this process is at it. `first_choice` is the
-    carrier that a route names first, None without a route. `now_ms` is the database's clock.
+    carrier that a route names first, None without a route. `now_ms` is the database's clock. What a customer asks for
+    is read over `readers`, for the account of the token; `writers` are the login's own.
     """
 
     provisioning: Callable[[], Provisioning | None]
     accept: Callable[[Submission], Awaitable[Accepted]]
     in_work: Callable[[PlanId, RequestKey], Accepted | None]
     first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None]
-    pool: Pool  # for reading
+    readers: Readers
     writers: Pool
     now_ms: Callable[[], int]
     msg_ids: MsgIds

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from trunkline.api.accepted import Ready
 from trunkline.api.context import Context
-from trunkline.api.exchange import Response, refused
+from trunkline.api.exchange import Request, Response, refused
 from trunkline.api.idempotency import earlier
 from trunkline.contract.dry_run import ENCODINGS, DryRun, dry_run_json, is_refused
 from trunkline.contract.problem import Refusal, problem_of
 from trunkline.contract.send import read_measurable
 from trunkline.domain.message import RequestKey
-from trunkline.domain.provisioning import Plan
+from trunkline.domain.provisioning import AccountId, Plan
 from trunkline.numbering.e164 import country_of
 from trunkline.text.gsm0338 import outside
 from trunkline.text.segment import measure
 
 
 async def tried_with_key(
-    context: Context, plan: Plan, key: RequestKey, ready: Ready | Refusal, body: bytes, request_id: str
+    context: Context, account_id: AccountId, plan: Plan, key: RequestKey, ready: Ready | Refusal, request: Request
 ) -> Response:
     """As `tried`, for a request with a key: told as in use or reused where it is, and never used up."""
-    found = await earlier(context, plan, key)
+    found = await earlier(context, account_id, plan, key)
     if isinstance(found, Response):  # the request would get its first answer, whatever speaks against it now
-        return _answer(body, None, request_id)
-    return tried(ready if found is None else found, body, request_id)
+        return _answer(request.body, None, request.request_id)
+    return tried(ready if found is None else found, request.body, request.request_id)
 
 
 def tried(ready: Ready | Refusal, body: bytes, request_id: str) -> Response:

@@ -13,34 +13,36 @@ from trunkline.api.exchange import JSON, Response, unavailable
 from trunkline.contract.problem import Refusal
 from trunkline.contract.record import first_json
 from trunkline.domain.message import Accepted, RequestKey
-from trunkline.domain.provisioning import Plan
+from trunkline.domain.provisioning import AccountId, Plan
 from trunkline.store import idempotency, records
 from trunkline.store.db import ConnectionLost
 
 _AGAIN = unavailable("The key was in work, and its message cannot be seen yet: send the request again.")
 
 
-async def once(context: Context, plan: Plan, key: RequestKey, ready: Ready | Refusal) -> Response | Refusal:
-    """The answer to a request with a key; `ready` is what it would come to without one."""
+async def once(
+    context: Context, account_id: AccountId, plan: Plan, key: RequestKey, ready: Ready | Refusal
+) -> Response | Refusal:
+    """The answer to a request with a key; `account_id` is the token's, `ready` what it would come to without a key."""
     if isinstance(ready, Refusal):
-        return await earlier(context, plan, key) or ready
+        return await earlier(context, account_id, plan, key) or ready
     submission, record = ready
     submission = submission._replace(key=key)
     outcome = await context.accept(submission)
     if outcome is Accepted.STORED:
         return stored(submission.msg_id, plan, record)
     if outcome is Accepted.KEY_TAKEN:
-        return await earlier(context, plan, key) or _AGAIN
+        return await earlier(context, account_id, plan, key) or _AGAIN
     return refusal_of(outcome, submission.msg_id)
 
 
-async def earlier(context: Context, plan: Plan, key: RequestKey) -> Response | Refusal | None:
+async def earlier(context: Context, account_id: AccountId, plan: Plan, key: RequestKey) -> Response | Refusal | None:
     """What an earlier request with the key makes of this one: its own 202, or a refusal. None: the key is free."""
     in_work = context.in_work(plan.plan_id, key)
     if in_work is not None:
         return IN_USE if in_work is Accepted.KEY_IN_USE else REUSED
     try:
-        async with context.pool.acquire() as conn:
+        async with context.readers.of(account_id) as conn:
             kept = await idempotency.kept(conn, plan.plan_id, key.text)
             if kept is None:
                 return None

@@ -39,7 +39,7 @@ def get(context: Context, request: Request) -> Answer:
         return refused(plan, request.request_id)
     if (over := context.limits.charge_plan(request, plan)) is not None:
         return refused(over, request.request_id)
-    return Later(_get(context, plan, wanted), lambda found: _answer(found, request.request_id))
+    return Later(_get(context, admitted[1], plan, wanted), lambda found: _answer(found, request.request_id))
 
 
 def list_(context: Context, request: Request) -> Answer:
@@ -58,7 +58,7 @@ def list_(context: Context, request: Request) -> Answer:
         return refused(plan, request.request_id)
     if (over := context.limits.charge_plan(request, plan)) is not None:
         return refused(over, request.request_id)
-    return Later(_list(context, plan, begun), lambda found: _answer(found, request.request_id))
+    return Later(_list(context, admitted[1], plan, begun), lambda found: _answer(found, request.request_id))
 
 
 def readable_plan(provisioning: Provisioning, token: Token, public_id: str) -> Plan | Refusal:
@@ -134,9 +134,9 @@ def _resume(context: Context, wanted: Listing, text: str) -> Cursor | Refusal:
     return cursor if wanted.limit is None else structs.replace(cursor, limit=wanted.limit)
 
 
-async def _get(context: Context, plan: Plan, wanted: Get) -> Response | Refusal:
+async def _get(context: Context, token: Token, plan: Plan, wanted: Get) -> Response | Refusal:
     try:
-        async with context.pool.acquire() as conn:
+        async with context.readers.of(token.account_id) as conn:
             record = await records.get(conn, plan.plan_id, wanted.msg_id)
     except _UNREADABLE:
         return unavailable(_UNREADABLE_DETAIL)
@@ -145,9 +145,9 @@ async def _get(context: Context, plan: Plan, wanted: Get) -> Response | Refusal:
     return Response(200, record_json(record, plan.account_public_id, plan.public_id))
 
 
-async def _list(context: Context, plan: Plan, cursor: Cursor) -> Response | Refusal:
+async def _list(context: Context, token: Token, plan: Plan, cursor: Cursor) -> Response | Refusal:
     try:
-        async with context.pool.acquire() as conn:
+        async with context.readers.of(token.account_id) as conn:
             page = await records.page(
                 conn, plan.plan_id, cursor.filters, cursor.after, cursor.limit, context.scan_bound
             )

@@ -21,7 +21,7 @@ from trunkline.contract.record import queued_json
 from trunkline.contract.send import SendRequest, read_send
 from trunkline.contract.times import parse
 from trunkline.domain.message import Accepted, RequestKey, Submission
-from trunkline.domain.provisioning import CarrierId, Plan, Provisioning, Token
+from trunkline.domain.provisioning import AccountId, CarrierId, Plan, Provisioning, Token
 from trunkline.numbering.e164 import country_of
 from trunkline.text.segment import measure
 
@@ -43,12 +43,12 @@ def send(context: Context, request: Request) -> Answer:
         return refused(dry, request.request_id)
     judged = _judge(context, request, *admitted)
     if dry:
-        return _dry_run(context, request, judged)
+        return _dry_run(context, request, admitted[1].account_id, judged)
     if isinstance(judged, Refusal):
         return refused(judged, request.request_id)
     plan, key, ready = judged
     if key is not None:
-        return Later(once(context, plan, key, ready), partial(_answer_once, request.request_id))
+        return Later(once(context, admitted[1].account_id, plan, key, ready), partial(_answer_once, request.request_id))
     if isinstance(ready, Refusal):
         return refused(ready, request.request_id)
     return Later(context.accept(ready.submission), partial(_answer, request.request_id, ready, plan))
@@ -90,13 +90,13 @@ def _ready(
     return Ready(submission, record)
 
 
-def _dry_run(context: Context, request: Request, judged: _Judged | Refusal) -> Answer:
+def _dry_run(context: Context, request: Request, account_id: AccountId, judged: _Judged | Refusal) -> Answer:
     if isinstance(judged, Refusal):
         return tried(judged, request.body, request.request_id)
     plan, key, ready = judged
     if key is None:
         return tried(ready, request.body, request.request_id)
-    trial = tried_with_key(context, plan, key, ready, request.body, request.request_id)
+    trial = tried_with_key(context, account_id, plan, key, ready, request)
     return Later(trial, lambda response: response)
 
 

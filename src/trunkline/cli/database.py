@@ -40,7 +40,7 @@ def database(settings: Settings, *, create: bool = True, bring_up: bool = True) 
         )
     with Embedded(settings.data_dir, port=settings.database.port or None) as endpoint:
         if bring_up:
-            asyncio.run(migrate(endpoint.dsn))
+            asyncio.run(migrate(endpoint.dsn, rls=settings.database.rls))
         yield endpoint.dsn
 
 

@@ -31,7 +31,7 @@ def migrate(settings: Settings, pre: bool) -> None:
     trunkline db migrate --pre --database-url postgresql://…
     """
     with database(settings, bring_up=False) as dsn:
-        applied = asyncio.run(migrations.migrate(dsn, post=not pre))
+        applied = asyncio.run(migrations.migrate(dsn, post=not pre, rls=settings.database.rls))
     for name in applied:
         click.echo(f"applied {name}")
     if not applied:

@@ -17,6 +17,7 @@ from trunkline.runtime import clock, log
 from trunkline.store import provisioning as provisioning_store
 from trunkline.store.db import connect, pool
 from trunkline.store.limits import Leases
+from trunkline.store.readers import Readers
 
 _log = log.get_logger()
 _READERS = 4
@@ -34,7 +35,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
     finally:
         await conn.close()
     accepter = Accepter(context.dsn)
-    readers = await pool(context.dsn, name="read", size=_READERS)
+    readers = await Readers.open(context.dsn, size=_READERS, rls=settings.database.rls)
     writers = await pool(context.dsn, name="write", size=_WRITERS)
     leases = Leases(context.dsn)
     limits = RateLimits(leases)
@@ -43,7 +44,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         accept=accepter.accept,
         in_work=accepter.in_work,
         first_choice=route.first_choice,
-        pool=readers,
+        readers=readers,
         writers=writers,
         limits=limits,
         now_ms=context.clock.now_ms,

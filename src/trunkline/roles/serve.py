@@ -52,7 +52,7 @@ def run(
         asyncio.run(
             check(settings.database.url, allow_unsafe=settings.database.allow_unsafe, rls=settings.database.rls)
         )
-        asyncio.run(migrate.migrate(settings.database.url))
+        asyncio.run(migrate.migrate(settings.database.url, rls=settings.database.rls))
         prepare(settings)
         if sock is not None and settings.http.port == 0:
             settings = dataclasses.replace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 
@@ -42,17 +42,18 @@ COLD = {"jit": "off"}
 
 async def connect(dsn: str, *, name: str, hot: bool = False) -> Connection:
     """One connection, shown in pg_stat_activity as `trunkline NAME`. Raises OSError or asyncpg.PostgresError."""
-    return await asyncpg.connect(dsn, timeout=10, server_settings=_settings(name, hot), statement_cache_size=200)
+    return await asyncpg.connect(dsn, timeout=10, server_settings=session(name, hot=hot), statement_cache_size=200)
 
 
 async def pool(dsn: str, *, name: str, size: int) -> Pool:
-    """A pool for reads that wait for each other only when all `size` connections are busy."""
+    """Connections for short transactions, which wait for each other only when all `size` are busy."""
     return await asyncpg.create_pool(
-        dsn, min_size=1, max_size=size, timeout=10, command_timeout=30, server_settings=_settings(name, False)
+        dsn, min_size=1, max_size=size, timeout=10, command_timeout=30, server_settings=session(name)
     )
 
 
-def _settings(name: str, hot: bool) -> dict[str, Any]:
+def session(name: str, *, hot: bool = False) -> dict[str, str]:
+    """The settings of a connection that is shown as `trunkline NAME`."""
     return {
         "application_name": f"trunkline {name}",
         "client_min_messages": "warning",

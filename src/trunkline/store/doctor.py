@@ -61,8 +61,16 @@ SELECT current_setting('server_version')                  AS version,
        current_setting('transaction_read_only')           AS read_only,
        current_schema()::text                             AS schema,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)         AS may_create,
-       (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user)            AS may_create_role,
-       EXISTS (SELECT FROM pg_roles WHERE rolname = $1 AND pg_has_role(current_user, oid, 'MEMBER')) AS is_reader
+       login.rolsuper OR login.rolcreaterole                                     AS may_create_role,
+       reader.oid IS NOT NULL                                                    AS has_reader,
+       reader.rolsuper OR reader.rolbypassrls                                    AS reader_passes,
+       pg_has_role(login.oid, reader.oid, CASE WHEN version.by_option THEN 'SET' ELSE 'MEMBER' END) AS is_reader,
+       CASE WHEN version.by_option THEN pg_has_role(login.oid, reader.oid, 'MEMBER WITH ADMIN OPTION')
+            ELSE login.rolsuper OR login.rolcreaterole END                       AS may_grant_reader
+FROM pg_roles login
+CROSS JOIN (SELECT current_setting('server_version_num')::int >= 160000 AS by_option) version
+LEFT JOIN pg_roles reader ON reader.rolname = $1
+WHERE login.rolname = current_user
 """
 
 
@@ -158,10 +166,28 @@ def _judge(facts: Any, where: str, *, rls: bool) -> None:
             f"{where}: role {facts['role']} may not create tables: ALTER DATABASE {facts['database']} OWNER TO "
             f"{facts['role']}, or GRANT CREATE ON SCHEMA public"
         )
-    if rls and not facts["may_create_role"] and not facts["is_reader"]:
+    if rls:
+        _judge_reader(facts, where)
+
+
+def _judge_reader(facts: Any, where: str) -> None:
+    """Raises DatabaseRefused where customers' reads cannot run under their role, or that role sees everything."""
+    role = facts["role"]
+    if not facts["has_reader"] and not facts["may_create_role"]:
         raise DatabaseRefused(
-            f"{where}: role {facts['role']} may not create roles, which row-level security needs: "
-            f"ALTER ROLE {facts['role']} CREATEROLE, or set rls = off"
+            f"{where}: role {role} may not create roles, which row-level security needs: "
+            f"ALTER ROLE {role} CREATEROLE, or set rls = off"
+        )
+    if facts["has_reader"] and not facts["is_reader"] and not facts["may_grant_reader"]:
+        how = " WITH INHERIT FALSE, SET TRUE" if facts["version_num"] >= 160_000 else ""
+        raise DatabaseRefused(
+            f"{where}: role {role} may not become {READER_ROLE}, which row-level security needs: "
+            f"GRANT {READER_ROLE} TO {role}{how}, or set rls = off"
+        )
+    if facts["reader_passes"]:
+        raise DatabaseRefused(
+            f"{where}: row-level security does not hold for {READER_ROLE}: "
+            f"ALTER ROLE {READER_ROLE} NOSUPERUSER NOBYPASSRLS, or set rls = off"
         )
 
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-from trunkline.store import partitions
+from trunkline.store import partitions, readers
 from trunkline.store.db import Connection, connect
 
 _FILE = re.compile(r"^\d{4}_(pre|post)_[a-z0-9_]+\.sql$")
@@ -45,10 +45,11 @@ async def status(dsn: str) -> SchemaState:
         await conn.close()
 
 
-async def migrate(dsn: str, *, post: bool = True) -> list[str]:
+async def migrate(dsn: str, *, post: bool = True, rls: bool = True) -> list[str]:
     """Applies what is missing, each file in a transaction of its own, and makes the partitions of the days ahead.
 
-    `post=False` stops before the first *post* migration (old processes may still run). Returns the names applied.
+    `post=False` stops before the first *post* migration (old processes may still run). `rls`: also makes the role that
+    customers' reads run under. Returns the names applied.
     """
     conn = await connect(dsn, name="migrate")
     try:
@@ -68,6 +69,8 @@ async def migrate(dsn: str, *, post: bool = True) -> list[str]:
                 await conn.execute("INSERT INTO migration (name) VALUES ($1)", name)
             applied.append(name)
         await partitions.attach_ahead(conn)
+        if rls:
+            await readers.provide(conn)
         return applied
     finally:
         await conn.close()

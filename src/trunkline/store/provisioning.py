@@ -186,6 +186,29 @@ async def revoke_token(conn: Connection, token_id: int) -> bool:
     return await conn.fetchval(_SQL.revoke_token, token_id) is not None
 
 
+async def rotate_token(
+    conn: Connection, token_id: int, *, hash: bytes, expires_after_s: float | None, overlap_s: float
+) -> Mapping[str, Any] | None:
+    """Stores a token with the rights of another, which ends after `overlap_s`.
+
+    `expires_after_s` None: the new one lives as long as the old one was to. Returns its `token_id` and `expires_at`,
+    and `old_expires_at`; None if there is no such token that lives and was not rotated yet.
+    """
+    row = await conn.fetchrow(_SQL.rotate_token, token_id, hash, expires_after_s, overlap_s)
+    return None if row is None else dict(row)
+
+
+async def token_account(conn: Connection, token_id: int) -> str | None:
+    """The public id of a token's account; None if there is no such token."""
+    public_id: str | None = await conn.fetchval(_SQL.token_account, token_id)
+    return public_id
+
+
+async def described_tokens(conn: Connection, account_id: AccountId | None) -> list[Mapping[str, Any]]:
+    """What may be shown of the account's tokens, or of all: the columns of `described_tokens`, the oldest first."""
+    return [dict(row) for row in await conn.fetch(_SQL.described_tokens, account_id)]
+
+
 async def cursor_key(conn: Connection, secret_key: bytes) -> bytes:
     """The key that signs list cursors, one per installation, made at the first call. Raises SealBroken."""
     place = "cursor key"

@@ -83,6 +83,7 @@ CREATE TABLE plan (
     hook_secrets    bytea[] NOT NULL DEFAULT '{}',    -- newest first; encrypted with the settings' key
     rate_per_s      integer CHECK (rate_per_s >= 0)   -- as the account's
 );
+CREATE INDEX plan_account ON plan (account_id);
 
 CREATE TABLE token (
     token_id    integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -94,7 +95,8 @@ CREATE TABLE token (
     networks    text[],                               -- CIDRs; null: from everywhere
     created_at  timestamptz NOT NULL DEFAULT now(),
     expires_at  timestamptz,
-    revoked_at  timestamptz
+    revoked_at  timestamptz,
+    replaced_by integer REFERENCES token              -- the one that it was rotated into
 );
 
 CREATE TABLE sender (
@@ -480,3 +482,30 @@ CREATE UNLOGGED TABLE rate_bucket (
     refilled_at  timestamptz NOT NULL,
     PRIMARY KEY (kind, subject_id)
 ) WITH (fillfactor = 50);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Row-level security: the second net under what customers read (store/readers.py). The login owns the tables and is not
+-- held by it (not FORCEd); the role trunkline_reader is, and sees rows of the account that trunkline.account names. The
+-- role belongs to the cluster: sql/reader.sql makes it. No account, no rows. Asked once a statement (a scalar subquery),
+-- and by operators that leak nothing, so that they do not stand in the way of an index.
+
+ALTER TABLE plan ENABLE ROW LEVEL SECURITY;
+ALTER TABLE msg ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mo ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ref ENABLE ROW LEVEL SECURITY;
+ALTER TABLE idempotency ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON plan FOR SELECT
+    USING (account_id = (SELECT nullif(current_setting('trunkline.account', true), '')::integer));
+CREATE POLICY own ON msg FOR SELECT
+    USING (account_id = (SELECT nullif(current_setting('trunkline.account', true), '')::integer));
+CREATE POLICY own ON mo FOR SELECT
+    USING (account_id = (SELECT nullif(current_setting('trunkline.account', true), '')::integer));
+CREATE POLICY own ON ref FOR SELECT
+    USING (plan_id = ANY (ARRAY(
+        SELECT p.plan_id FROM plan p
+        WHERE p.account_id = (SELECT nullif(current_setting('trunkline.account', true), '')::integer))));
+CREATE POLICY own ON idempotency FOR SELECT
+    USING (plan_id = ANY (ARRAY(
+        SELECT p.plan_id FROM plan p
+        WHERE p.account_id = (SELECT nullif(current_setting('trunkline.account', true), '')::integer))));

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,24 @@ def open_folder(prefix: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=memory if os.access(memory, os.W_OK) else None))
     folder.chmod(0o711)
     return folder
+
+
+@contextmanager
+def postgresql_15(folder: Path) -> Iterator[str]:
+    """A server of the oldest version in `folder`: its address for the superuser `postgres`, who needs no password."""
+    user = choose()
+    if ROOT:
+        os.chown(folder, user.uid, user.gid)
+    cluster = folder / "cluster"
+    options = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/", **user.spawn_options()}
+    make = [PG15 / "initdb", "-D", cluster, "-A", "trust", "--no-sync", "-U", "postgres", "-E", "UTF8", "--locale=C"]
+    subprocess.run(make, **options)
+    control = [PG15 / "pg_ctl", "-D", cluster, "-w", "-l", folder / "log"]
+    subprocess.run([*control, "-o", f"-c listen_addresses= -c port=5615 -k {folder}", "start"], **options)
+    try:
+        yield f"postgresql://postgres@/postgres?host={folder}&port=5615"
+    finally:
+        subprocess.run([*control, "-m", "fast", "stop"], **options)
 
 
 def home_of(folder: Path) -> Path:

@@ -84,12 +84,47 @@ WHERE route_id = $1 RETURNING route_id;
 
 -- name: insert_token
 -- $7: seconds from now, null for a token without end. By trunkline_now(), as it is checked.
-INSERT INTO token (account_id, label, hash, scopes, plan_ids, networks, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, (SELECT trunkline_now()) + make_interval(secs => $7::float8))
+WITH now AS MATERIALIZED (SELECT trunkline_now() AS at)
+INSERT INTO token (account_id, label, hash, scopes, plan_ids, networks, created_at, expires_at)
+SELECT $1, $2, $3, $4, $5, $6, now.at, now.at + make_interval(secs => $7::float8) FROM now
 RETURNING token_id, expires_at;
+
+-- name: rotate_token
+-- $1 token, $2 hash of the new one, $3 seconds that the new one lives (null: as long as the old one was to), $4 seconds
+-- until the old one ends. No row where the old one has ended already, or was rotated before.
+WITH now AS MATERIALIZED (SELECT trunkline_now() AS at), old AS (
+    SELECT token.*, now.at AS now FROM token, now
+    WHERE token_id = $1 AND revoked_at IS NULL AND replaced_by IS NULL
+      AND (expires_at IS NULL OR expires_at > now.at)
+), new AS (
+    INSERT INTO token (account_id, label, hash, scopes, plan_ids, networks, created_at, expires_at)
+    SELECT account_id, label, $2, scopes, plan_ids, networks, now,
+           now + coalesce(make_interval(secs => $3::float8), expires_at - created_at)
+    FROM old
+    RETURNING token_id, expires_at
+)
+UPDATE token
+SET replaced_by = new.token_id, expires_at = least(token.expires_at, old.now + make_interval(secs => $4::float8))
+FROM old, new WHERE token.token_id = old.token_id
+RETURNING new.token_id, new.expires_at, token.expires_at AS old_expires_at;
 
 -- name: revoke_token
 UPDATE token SET revoked_at = (SELECT trunkline_now()) WHERE token_id = $1 AND revoked_at IS NULL RETURNING token_id;
+
+-- name: token_account
+SELECT account.public_id FROM token JOIN account USING (account_id) WHERE token_id = $1;
+
+-- name: described_tokens
+-- $1 account, null for all. What may be shown of tokens: nothing that they could be found or guessed by.
+WITH now AS MATERIALIZED (SELECT trunkline_now() AS at)
+SELECT t.token_id, a.public_id AS account, a.name AS account_name, t.label, t.scopes, t.networks, t.created_at,
+       t.expires_at, t.revoked_at, t.replaced_by,
+       ARRAY(SELECT p.name FROM plan p WHERE p.plan_id = ANY (t.plan_ids) ORDER BY p.plan_id) AS plans,
+       CASE WHEN t.revoked_at <= now.at THEN 'revoked' WHEN t.expires_at <= now.at THEN 'expired'
+            WHEN t.replaced_by IS NOT NULL THEN 'replaced' ELSE 'active' END AS state
+FROM token t JOIN account a USING (account_id), now
+WHERE $1::int IS NULL OR t.account_id = $1
+ORDER BY t.token_id;
 
 -- name: cursor_key
 SELECT cursor_key FROM installation;
