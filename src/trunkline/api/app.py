@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from trunkline.api import pages
 from trunkline.api.context import Context
 from trunkline.api.cursor import CursorSigner
 from trunkline.api.exchange import JSON, Answer, Later, Request, Response, refused, unavailable
@@ -47,6 +48,8 @@ PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/sendsms": _SEND,
     b"/messages/sms": _MESSAGES,
     b"/v1/sms/messages": _LIST,
+    b"/docs": {b"GET": pages.start},
+    b"/llms.txt": {b"GET": pages.index_for_models},
 }
 # Paths whose last segment is a message id.
 PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
@@ -55,7 +58,7 @@ PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/v1/sms/status": _ONE,
 }
 # What a path without operations of its own leads to, by its first segment with both slashes (`/docs/`).
-BELOW: Mapping[bytes, Mapping[bytes, Operation]] = {}
+BELOW: Mapping[bytes, Mapping[bytes, Operation]] = {b"/docs/": {b"GET": pages.page}}
 
 
 class Api:
