@@ -8,7 +8,7 @@ from trunkline.domain.errors import DELIVERY_CODES, PROBLEMS, Advice, Charged, R
 
 _RETRY = {Retry.CHANGE: "after a change", Retry.LATER: "later", Retry.SAME_KEY: "same key"}
 _ADVICE = {Advice.LATER: "later", Advice.CHANGE: "after a change", Advice.NONE: "no", Advice.UNSAFE: "unsafe", None: ""}
-_CHARGED = {Charged.ACCEPTED: "accepted parts", Charged.NO: "no", Charged.IF_PROVEN: "if proven"}
+_CHARGED = {Charged.ACCEPTED: "accepted", Charged.NO: "no", Charged.IF_PROVEN: "if proven"}
 
 
 def problems() -> str:
@@ -26,7 +26,7 @@ def delivery_codes() -> str:
         (
             _anchored(entry.code),
             f"**{entry.title}.** {entry.meaning}",
-            "any but FAILED, UNKNOWN" if entry.code == "000" else entry.status.name,
+            "QUEUED, SENT, DELIVERED" if entry.code == "000" else entry.status.name,
             _ADVICE[entry.advice],
             _CHARGED[entry.charged],
         )
@@ -36,8 +36,8 @@ def delivery_codes() -> str:
 
 
 def _anchored(code: str) -> str:
-    """The code as the anchor that `type` of a problem leads to, and a link to itself."""
-    return f'<a id="{code}" href="#{code}">`{code}`</a>'
+    """The code as the anchor that `type` of a problem leads to, and a link to itself; a narrow window may break it."""
+    return f'<a id="{code}" href="#{code}"><code>{code.replace("_", "_<wbr>")}</code></a>'
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
