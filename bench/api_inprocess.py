@@ -7,17 +7,20 @@ CPU time of the server's process only. The accepter stores nothing and says so a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import resource
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, cast
 
 import uvicorn
 import uvloop
 
 from trunkline.api.app import Api
+from trunkline.api.limits import RateLimits
 from trunkline.api.protocol import Listener
 from trunkline.domain.message import Accepted, Submission
 from trunkline.domain.provisioning import (
@@ -31,6 +34,7 @@ from trunkline.domain.provisioning import (
 )
 from trunkline.domain.token import issue
 from trunkline.runtime.clock import wall_ms
+from trunkline.store.limits import Ask, Lease
 
 PLAN = "2" * 24
 BODY = (
@@ -67,10 +71,40 @@ class NullAccepter:
             future.set_result(Accepted.STORED)
 
 
-def api(accepter: NullAccepter) -> Api:
+class Plenty:
+    """Leases whatever is asked for, at once."""
+
+    async def take(self, asks: Sequence[Ask]) -> list[Lease]:
+        return [Lease(ask.wanted, ask.capacity) for ask in asks]
+
+    async def processes(self) -> int:
+        return 1
+
+    def abandon(self) -> None:
+        pass
+
+
+def api(accepter: NullAccepter, rate_per_s: int) -> tuple[Api, RateLimits]:
     account_id, plan_id = AccountId(1), PlanId(1)
-    account = Account(account_id, "1" * 24, "bench", True, None, None)
-    plan = Plan(plan_id, PLAN, account_id, "1" * 24, "bench", True, None, None, False, 600, 259200, 0, True, None, ())
+    account = Account(account_id, "1" * 24, "bench", True, None, None, rate_per_s)
+    plan = Plan(
+        plan_id,
+        PLAN,
+        account_id,
+        "1" * 24,
+        "bench",
+        True,
+        None,
+        None,
+        False,
+        600,
+        259200,
+        0,
+        True,
+        None,
+        (),
+        rate_per_s,
+    )
     token = Token(1, account_id, "bench", ISSUED.hash, frozenset({"messages:send"}), None, None, None, None)
     picture = Provisioning(
         version=1,
@@ -83,14 +117,19 @@ def api(accepter: NullAccepter) -> Api:
         carriers={},
         routes=(),
     )
-    return Api(
+    limits = RateLimits(Plenty())
+    whole = Api(
         provisioning=lambda: picture,
         accept=accepter.accept,
+        in_work=lambda plan_id, key: None,
         first_choice=lambda provisioning, plan_id, country: CarrierId(1),
         pool=cast(Any, None),
+        writers=cast(Any, None),
+        limits=limits,
         now_ms=wall_ms,
         cursor_key=bytes(32),
     )
+    return whole, limits
 
 
 class Sink(asyncio.Transport):
@@ -98,17 +137,22 @@ class Sink(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.octets = 0
+        self.count = 0
+        self.written = asyncio.Event()
 
     def write(self, data: Any) -> None:
-        self.octets += len(data)
+        assert data.startswith(b"HTTP/1.1 202"), data[:300]
+        self.count += 1
+        self.written.set()
 
     def is_closing(self) -> bool:
         return False
 
 
-async def in_memory(count: int, connections: int) -> float:
-    listener = Listener(api(NullAccepter()))
+async def in_memory(count: int, connections: int, rate_per_s: int) -> float:
+    whole, limits = api(NullAccepter(), rate_per_s)
+    leasing = asyncio.create_task(limits.run())
+    listener = Listener(whole)
     config = listener.config()
     config.load()
     server = uvicorn.Server(config)
@@ -116,6 +160,9 @@ async def in_memory(count: int, connections: int) -> float:
     sinks = [Sink() for _ in protocols]
     for protocol, sink in zip(protocols, sinks, strict=True):
         protocol.connection_made(sink)
+    for protocol, sink in zip(protocols, sinks, strict=True):  # the first requests wait for a lease
+        protocol.data_received(REQUEST)  # type: ignore[attr-defined]
+        await sink.written.wait()
     started = time.process_time()
     for _ in range(count // connections):
         for protocol in protocols:
@@ -124,16 +171,19 @@ async def in_memory(count: int, connections: int) -> float:
         asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, turn.set_result, None)
         await turn
     spent = time.process_time() - started
-    assert all(sink.octets for sink in sinks)
+    assert sum(sink.count for sink in sinks) == count // connections * connections + connections
     for protocol in protocols:
         protocol.connection_lost(None)
+    leasing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await leasing
     return spent / count * 1e6
 
 
 def serve(listening: socket.socket, reply: Any) -> None:
     async def main() -> None:
         accepter = NullAccepter()
-        server = uvicorn.Server(Listener(api(accepter)).config())
+        server = uvicorn.Server(Listener(api(accepter, 0)[0]).config())
         task = asyncio.create_task(server.serve([listening]))
         loop = asyncio.get_running_loop()
         before = resource.getrusage(resource.RUSAGE_SELF)
@@ -195,6 +245,7 @@ def over_loopback(count: int, connections: int) -> None:
 
 if __name__ == "__main__":
     wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 40_000
-    best = min(uvloop.run(in_memory(wanted, 32)) for _ in range(3))
-    print(f"in memory: {best:.1f} us a send request (parse, check, record, answer; best of 3)")
+    for rate_per_s, title in ((0, "no limits"), (1_000_000, "account and plan limited, never reached")) * 2:
+        best = min(uvloop.run(in_memory(wanted, 32, rate_per_s)) for _ in range(3))
+        print(f"in memory, {title}: {best:.1f} us a send request (parse, check, record, answer; best of 3)")
     over_loopback(wanted, 32)

@@ -18,9 +18,11 @@ from urllib.parse import quote
 import asyncpg
 import uvicorn
 import uvloop
+from described import undocumented
 
 from trunkline.api.app import Api
 from trunkline.api.exchange import Limits
+from trunkline.api.limits import RateLimits
 from trunkline.api.protocol import Listener
 from trunkline.domain.callback import Policy
 from trunkline.domain.message import Submission
@@ -30,6 +32,7 @@ from trunkline.mt.accept import Accepter
 from trunkline.mt.route import first_choice
 from trunkline.runtime.clock import wall_ms
 from trunkline.store import db
+from trunkline.store.limits import Leases
 from trunkline.store.provisioning import load
 
 T = TypeVar("T")
@@ -48,11 +51,12 @@ SENDER = "+15550001111"
 RECIPIENT = "+15550002222"
 
 _SEED = f"""
-INSERT INTO account (public_id, name) VALUES ('{ACCOUNT}', 'ours'), ('{"9" * 24}', 'theirs');
+INSERT INTO account (public_id, name, rate_per_s) VALUES ('{ACCOUNT}', 'ours', 0), ('{"9" * 24}', 'theirs', 0);
 INSERT INTO plan (public_id, account_id, name, active, countries) VALUES
     ('{PLAN}', 1, 'main', true, NULL), ('{OTHER}', 1, 'other', true, NULL), ('{INACTIVE}', 1, 'off', false, NULL),
     ('{DUTCH}', 1, 'dutch', true, '{{NL}}'), ('{ROUTELESS}', 1, 'routeless', true, NULL),
     ('{FOREIGN}', 2, 'theirs', true, NULL);
+UPDATE plan SET rate_per_s = 0; -- no limit: tests of limits set some
 INSERT INTO sender (plan_id, address, state)
     SELECT plan_id, a, s FROM plan, (VALUES ('{SENDER}', 'approved'), ('12345', 'approved'), ('Trunkline', 'approved'),
         ('PENDING', 'pending'), ('DENIED', 'denied'), ('ODD', 'limbo')) AS v(a, s);
@@ -146,7 +150,9 @@ class Rig:
             self._started.set()
         await self._serving
         self._accepting.cancel()
-        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._leasing.cancel()
+        await asyncio.gather(self._accepting, self._leasing, return_exceptions=True)
+        await self._leases.close()
         await self._accepter._standing.close()
         await self.pool.close()
 
@@ -163,11 +169,17 @@ class Rig:
         accepter._wake_late = lambda: None  # nobody here to be woken
         self.real_accept = accepter.accept
         self._accepting = asyncio.create_task(accepter.run())
+        self._leases = Leases(self.dsn)
+        limits = RateLimits(self._leases)
+        self._leasing = asyncio.create_task(limits.run())
         self.api = Api(
             provisioning=lambda: self.picture,
             accept=lambda submission: (self.accept or accepter.accept)(submission),
+            in_work=accepter.in_work,
             first_choice=first_choice,
             pool=self.pool,
+            writers=self.pool,
+            limits=limits,
             now_ms=wall_ms,
             cursor_key=b"k" * 32,
             callback_policy=Policy(length_limit=20_000),
@@ -214,7 +226,10 @@ class Rig:
         headers: dict[str, str] | None = None,
         address: str | None = None,
     ) -> Reply:
-        """One request on a connection of its own, each from another client address unless one is given."""
+        """One request on a connection of its own, each from another client address unless one is given.
+
+        Whatever a test asks for: an answer of a described operation has to be in the description.
+        """
         sent = {"X-Forwarded-For": address or f"198.18.{next(_addresses) // 250 % 250}.{next(_addresses) % 250}"}
         if token is not None:
             sent["Authorization"] = f"Bearer {self.tokens.get(token, token)}"
@@ -225,9 +240,12 @@ class Rig:
         try:
             connection.request(method, path, body.encode() if isinstance(body, str) else body, sent)
             response = connection.getresponse()
-            return Reply(response.status, response.headers, response.read())
+            reply = Reply(response.status, response.headers, response.read())
         finally:
             connection.close()
+        fault = undocumented(method, path, reply.status, reply.headers, reply.body)
+        assert fault is None, f"{method} {path} is answered with what its description lacks: {fault}"
+        return reply
 
     def send(self, *, token: str | None = "full", path: str = "/v1/sendsms", **fields: Any) -> Reply:
         """A send request that is right but for `fields`; a field that is `...` is left out, `from_` is `from`."""

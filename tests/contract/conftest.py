@@ -21,10 +21,12 @@ async def _execute(dsn: str, statement: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def rig(server: str, template: str) -> Iterator[Rig]:
-    """The API over a database of this file's own, with the accounts, plans and tokens of `api_rig`."""
+def rig(server: str, template: str, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """The API over a database of this file's own, with the accounts, plans and tokens of `api_rig`; a file's `LIMITS`
+    are its HTTP limits."""
     name = f"test_{uuid.uuid4().hex}"
     asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    with Rig(urlunsplit(urlsplit(server)._replace(path=f"/{name}"))) as running:
+    limits = getattr(request.module, "LIMITS", None)
+    with Rig(urlunsplit(urlsplit(server)._replace(path=f"/{name}")), limits) as running:
         yield running
     asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))

@@ -51,11 +51,30 @@ def test_missing_migrations_are_applied_in_order_and_post_ones_wait(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = {
-        "0001_pre_add.sql": "ALTER TABLE account ADD COLUMN note text",
-        "0002_post_drop.sql": "ALTER TABLE account DROP COLUMN note",
-        "0003_pre_more.sql": "ALTER TABLE account ADD COLUMN more text",
+        **subject.known(),
+        "9001_pre_add.sql": "ALTER TABLE account ADD COLUMN note text",
+        "9002_post_drop.sql": "ALTER TABLE account DROP COLUMN note",
+        "9003_pre_more.sql": "ALTER TABLE account ADD COLUMN more text",
     }
     monkeypatch.setattr(subject, "known", lambda: steps)
-    assert asyncio.run(migrate(database, post=False)) == ["0001_pre_add.sql"]
-    assert asyncio.run(status(database)).missing == ("0002_post_drop.sql", "0003_pre_more.sql")
-    assert asyncio.run(migrate(database)) == ["0002_post_drop.sql", "0003_pre_more.sql"]
+    assert asyncio.run(migrate(database, post=False)) == ["9001_pre_add.sql"]
+    assert asyncio.run(status(database)).missing == ("9002_post_drop.sql", "9003_pre_more.sql")
+    assert asyncio.run(migrate(database)) == ["9002_post_drop.sql", "9003_pre_more.sql"]
+
+
+def test_idempotency_is_the_same_by_migration_as_by_schema(database: str) -> None:
+    async def shape() -> list[tuple[object, ...]]:
+        conn = await asyncpg.connect(database)
+        rows = await conn.fetch("""
+            SELECT attname::text, format_type(atttypid, atttypmod), attnotnull, attcollation::regcollation::text
+            FROM pg_attribute WHERE attrelid = 'idempotency'::regclass AND attnum > 0
+            UNION ALL SELECT indexdef, '', false, '' FROM pg_indexes WHERE tablename = 'idempotency'
+            UNION ALL SELECT reloptions::text, '', false, '' FROM pg_class WHERE oid = 'idempotency'::regclass
+        """)
+        await conn.close()
+        return sorted(tuple(row) for row in rows)
+
+    by_schema = asyncio.run(shape())
+    execute(database, "DROP TABLE idempotency; DELETE FROM migration WHERE name = '0002_pre_idempotency.sql'")
+    assert asyncio.run(migrate(database)) == ["0002_pre_idempotency.sql"]
+    assert asyncio.run(shape()) == by_schema

@@ -11,6 +11,7 @@ from trunkline.runtime.kinds import Kind
 
 _ID = re.compile(r"[0-9a-fA-F]{24}").fullmatch
 _NAME = re.compile(r"[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]{0,62}[^\s/\x00-\x1f\x7f])?").fullmatch
+_RATE_LIMIT = 1_000_000
 _COUNTRIES = frozenset(REGIONS.split()) - {"ZZ"}
 
 
@@ -70,9 +71,19 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
+def _rate(value: Any) -> int:
+    if value == "unlimited":
+        return 0
+    # No 0: it would be read as "nothing" by one and as "no limit" by another.
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _RATE_LIMIT:
+        raise ValueError(f'a whole number from 1 to {_RATE_LIMIT}, or "unlimited"')
+    return value
+
+
 ID = Kind("24 hexadecimal digits", _id)
 NAME = Kind("name", _name)
 REFERENCE = Kind("name or id", _reference)
 ADDRESS = Kind("sender", _address)
 COUNTRIES = Kind("list of countries", _countries)
 TABLE = Kind("table", _table)
+RATE = Kind('integer, 1 to 1000000, or `"unlimited"`', _rate)

@@ -7,22 +7,26 @@ import itertools
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import msgspec
 
-from trunkline.api import pages
-from trunkline.api.context import Context
+from trunkline.api import pages, reference
+from trunkline.api.cancel import cancel
+from trunkline.api.context import Context, Operation
 from trunkline.api.cursor import CursorSigner
 from trunkline.api.exchange import JSON, Answer, Later, Request, Response, refused, unavailable
+from trunkline.api.limits import RateLimits, Waits
 from trunkline.api.messages import get, list_
+from trunkline.api.mock import mocked
 from trunkline.api.sendsms import send
 from trunkline.api.token import Tokens
 from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning, Token
 from trunkline.runtime import log, metrics
 from trunkline.store.db import Pool
@@ -33,30 +37,36 @@ _faults = metrics.counter(
     "trunkline_api_faults", "Requests answered 503 because of a fault of ours, logged as api.fault"
 )
 
-Operation = Callable[[Context, Request], Answer]
 Check = Callable[[], str | None]
 
 _SEND: Mapping[bytes, Operation] = {b"POST": send}
 _MESSAGES: Mapping[bytes, Operation] = {b"GET": list_, b"POST": send}
 _LIST: Mapping[bytes, Operation] = {b"GET": list_}
 _ONE: Mapping[bytes, Operation] = {b"GET": get}
+_CANCEL: Mapping[bytes, Operation] = {b"POST": cancel}
 
-# Paths without /v1 and under /sms are other descriptions of the same API; they share the operations.
-PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
+# Of the API proper. Paths without /v1 and under /sms are other descriptions of the same API; they share the operations.
+_PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/v1/sendsms": _SEND,
     b"/v1/messages/sms": _MESSAGES,
     b"/sendsms": _SEND,
     b"/messages/sms": _MESSAGES,
     b"/v1/sms/messages": _LIST,
-    b"/docs": {b"GET": pages.start},
-    b"/llms.txt": {b"GET": pages.index_for_models},
 }
 # Paths whose last segment is a message id.
-PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
+_PATHS_OF_ONE: Mapping[bytes, Mapping[bytes, Operation]] = {
     b"/v1/messages/sms": _ONE,
     b"/messages/sms": _ONE,
     b"/v1/sms/status": _ONE,
 }
+# Paths that are followed by a message id and `cancel`.
+_PATHS_OF_CANCEL: Mapping[bytes, Mapping[bytes, Operation]] = {
+    b"/v1/messages/sms": _CANCEL,
+    b"/messages/sms": _CANCEL,
+}
+PATHS, PATHS_OF_ONE, PATHS_OF_CANCEL = (
+    {**table, **mocked(table)} for table in (_PATHS, _PATHS_OF_ONE, _PATHS_OF_CANCEL)
+)
 # What a path without operations of its own leads to, by its first segment with both slashes (`/docs/`).
 BELOW: Mapping[bytes, Mapping[bytes, Operation]] = {b"/docs/": {b"GET": pages.page}}
 
@@ -69,8 +79,11 @@ class Api:
         *,
         provisioning: Callable[[], Provisioning | None],
         accept: Callable[[Submission], Awaitable[Accepted]],
+        in_work: Callable[[PlanId, RequestKey], Accepted | None],
         first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None],
         pool: Pool,
+        writers: Pool,
+        limits: RateLimits,
         now_ms: Callable[[], int],
         cursor_key: bytes,
         callback_policy: callback.Policy | None = None,
@@ -85,17 +98,27 @@ class Api:
         self._context = Context(
             provisioning=provisioning,
             accept=accept,
+            in_work=in_work,
             first_choice=first_choice,
             pool=pool,
+            writers=writers,
             now_ms=now_ms,
             msg_ids=MsgIds(),
+            limits=limits,
             tokens=Tokens(now_ms=now_ms, trusted_proxies=trusted_proxies, extra_tokens=extra_tokens),
             cursors=CursorSigner(cursor_key),
             callback_policy=callback_policy or callback.Policy(),
             scan_bound=scan_bound,
         )
         health, readiness = ({b"GET": _checked(check)} for check in (healthy, ready))
-        self._paths = {**PATHS, **(extra_paths or {}), b"/healthz": health, b"/readyz": readiness}
+        self._paths = {
+            **PATHS,
+            **pages.PATHS,
+            **reference.paths(),
+            **(extra_paths or {}),
+            b"/healthz": health,
+            b"/readyz": readiness,
+        }
         self._prefix = f"{os.getpid():x}-{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
         self._fault_count = _faults.of()
@@ -108,8 +131,12 @@ class Api:
         """The answer to a request, or what it waits for. Never raises."""
         operations = self._paths.get(request.path)
         if operations is None:
-            path = request.path
-            operations = PATHS_OF_ONE.get(path.rpartition(b"/")[0]) or BELOW.get(path[: path.find(b"/", 1) + 1])
+            place, _, last = request.path.rpartition(b"/")
+            operations = PATHS_OF_ONE.get(place)
+            if operations is None and last == b"cancel":
+                operations = PATHS_OF_CANCEL.get(place.rpartition(b"/")[0])
+            if operations is None:
+                operations = BELOW.get(request.path[: request.path.find(b"/", 1) + 1])
             if operations is None:
                 return refused(Refusal("not_found", "There is nothing at this path."), request.request_id)
         operation = operations.get(request.method)
@@ -117,10 +144,17 @@ class Api:
             operation = self._implied(operations, request.method)
         try:
             return operation(self._context, request)
+        except Waits as waits:
+            return Later(waits.awaited, partial(self._again, request, waits.kind + 1))
         except Exception as fault:  # noqa: BLE001  (nothing may end a connection, or show a trace to a customer)
             return self._fault(request, fault)
 
-    def finish(self, request: Request, later: Later, outcome: Awaitable[Any]) -> Response:
+    def _again(self, request: Request, charged: int, is_paid: bool) -> Answer:
+        if is_paid:
+            request.charged = charged
+        return self.handle(request)
+
+    def finish(self, request: Request, later: Later, outcome: Awaitable[Any]) -> Answer:
         """The answer to a request whose wait is over: `outcome` is the future that is done. Never raises."""
         try:
             return later.finish(outcome.result())  # type: ignore[attr-defined]

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from trunkline.api.cursor import CursorSigner
-from trunkline.api.exchange import Request, unavailable
+from trunkline.api.exchange import Answer, Request, unavailable
+from trunkline.api.limits import RateLimits
 from trunkline.api.token import Tokens
 from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning, Token
 from trunkline.store.db import Pool
 
@@ -21,28 +22,38 @@ class Context:
     """The pieces, as callables where they live elsewhere.
 
     `provisioning` gives None when what is in memory is older than 5 s: a token revoked meanwhile must not pass.
-    `accept` ends after the commit. `first_choice` is the carrier that a route names first, None without a route.
-    `now_ms` is the database's clock.
+    `accept` ends after the commit; `in_work` tells of a key whether this process is at it. `first_choice` is the
+    carrier that a route names first, None without a route. `now_ms` is the database's clock.
     """
 
     provisioning: Callable[[], Provisioning | None]
     accept: Callable[[Submission], Awaitable[Accepted]]
+    in_work: Callable[[PlanId, RequestKey], Accepted | None]
     first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None]
-    pool: Pool
+    pool: Pool  # for reading
+    writers: Pool
     now_ms: Callable[[], int]
     msg_ids: MsgIds
     tokens: Tokens
+    limits: RateLimits
     cursors: CursorSigner
     callback_policy: callback.Policy
     scan_bound: int
 
     def admit(self, request: Request, scope: str) -> tuple[Provisioning, Token] | Refusal:
-        """The steps that all operations begin with: is what we know fresh, who is asking, may they do such things."""
+        """The steps that all operations begin with: is what we know fresh, who is asking, may they do such things, is
+        the account within its limit."""
         provisioning = self.provisioning()
         if provisioning is None:
             return unavailable("Tokens cannot be checked at the moment.")
         token = self.tokens.check(request, provisioning, scope)
-        return token if isinstance(token, Refusal) else (provisioning, token)
+        if isinstance(token, Refusal):
+            return token
+        over = self.limits.charge_account(request, provisioning, token.account_id)
+        return (provisioning, token) if over is None else over
+
+
+Operation = Callable[[Context, Request], Answer]
 
 
 def may_use(token: Token, plan: Plan) -> bool:

@@ -31,9 +31,12 @@ class Request:
     """Header names are in lower case; a header that came more than once has its values joined by ", " (RFC 9110 §5.3).
 
     `path` is as it came, still percent-encoded. `oversized`: the body was larger than the limit and is not here.
+    `charged`: for how many rate limits it was counted; `rate_lines`: what its answer's header tells of them.
     """
 
-    __slots__ = ("body", "headers", "method", "oversized", "path", "peer", "query", "request_id")
+    __slots__ = (
+        "body", "charged", "headers", "method", "oversized", "path", "peer", "query", "rate_lines", "request_id",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -54,6 +57,8 @@ class Request:
         self.oversized = oversized
         self.peer = peer
         self.request_id = request_id
+        self.charged = 0
+        self.rate_lines = b""
 
 
 class Response(Struct, gc=False):
@@ -65,13 +70,13 @@ class Response(Struct, gc=False):
 
 
 class Later(Struct):
-    """An answer that waits for something: `finish` makes it of what `awaited` gives.
+    """An answer that waits for something: `finish` makes it of what `awaited` gives, or tells what to wait for next.
 
     Not a coroutine, so that the hot path needs no task: a callback on the future that comes with a batch will do.
     """
 
     awaited: Awaitable[Any]
-    finish: Callable[[Any], Response]
+    finish: Callable[[Any], Response | Later]
 
 
 Answer = Response | Later

@@ -34,9 +34,11 @@ def get(context: Context, request: Request) -> Answer:
         wanted = Refusal("payload_too_large", "The body must be at most 64 KiB.")
     if isinstance(wanted, Refusal):
         return refused(wanted, request.request_id)
-    plan = _plan(*admitted, wanted.service_plan_id)
+    plan = readable_plan(*admitted, wanted.service_plan_id)
     if isinstance(plan, Refusal):
         return refused(plan, request.request_id)
+    if (over := context.limits.charge_plan(request, plan)) is not None:
+        return refused(over, request.request_id)
     return Later(_get(context, plan, wanted), lambda found: _answer(found, request.request_id))
 
 
@@ -51,13 +53,16 @@ def list_(context: Context, request: Request) -> Answer:
     begun = wanted if isinstance(wanted, Refusal) else _begin(context, wanted)
     if isinstance(begun, Refusal):
         return refused(begun, request.request_id)
-    plan = _plan(*admitted, begun.plan)
+    plan = readable_plan(*admitted, begun.plan)
     if isinstance(plan, Refusal):
         return refused(plan, request.request_id)
+    if (over := context.limits.charge_plan(request, plan)) is not None:
+        return refused(over, request.request_id)
     return Later(_list(context, plan, begun), lambda found: _answer(found, request.request_id))
 
 
-def _plan(provisioning: Provisioning, token: Token, public_id: str) -> Plan | Refusal:
+def readable_plan(provisioning: Provisioning, token: Token, public_id: str) -> Plan | Refusal:
+    """The plan that a token asks about; an inactive one too."""
     plan = provisioning.plans_by_public_id.get(public_id)
     # Unknown, foreign and not allowed: one answer.
     if plan is None or plan.account_id != token.account_id or not may_use(token, plan):
@@ -69,9 +74,9 @@ def _begin(context: Context, wanted: Listing) -> Cursor | Refusal:
     """Where the page starts: at what the cursor says, or at the newest message that the filters allow."""
     if wanted.cursor is not None:
         return _resume(context, wanted, wanted.cursor)
-    window = _window(wanted, context.now_ms())
-    if isinstance(window, Refusal):
-        return window
+    within = window(wanted, context.now_ms())
+    if isinstance(within, Refusal):
+        return within
     filters = Filters(
         inbound=bool(wanted.inbound),
         sender=wanted.sender,
@@ -79,13 +84,13 @@ def _begin(context: Context, wanted: Listing) -> Cursor | Refusal:
         status=wanted.status,
         country=wanted.country,
         mccmnc=wanted.mccmnc,
-        from_ms=window[0],
-        to_ms=window[1],
+        from_ms=within[0],
+        to_ms=within[1],
     )
     return Cursor(wanted.service_plan_id, filters, None, wanted.limit or LIMIT_DEFAULT)
 
 
-def _window(wanted: Listing, now_ms: int) -> tuple[int, int] | Refusal:
+def window(wanted: Listing, now_ms: int) -> tuple[int, int] | Refusal:
     """The window asked for, completed where an end is not given; both ends inclusive."""
     from_ms, to_ms = wanted.from_ms, wanted.to_ms
     if from_ms is None and to_ms is None:

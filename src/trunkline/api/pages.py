@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from functools import cache, partial
 from hashlib import sha256
 from importlib import resources
@@ -11,7 +12,7 @@ from importlib.resources.abc import Traversable
 
 from msgspec import structs
 
-from trunkline.api.context import Context
+from trunkline.api.context import Context, Operation
 from trunkline.api.exchange import Answer, Request, Response, refused
 from trunkline.api.static import FOR_EVER, REVALIDATE, Folder
 from trunkline.contract.problem import Refusal
@@ -52,6 +53,12 @@ def index_for_models(context: Context, request: Request) -> Answer:
     folder = _folder()
     found = folder and folder.file("llms.txt")
     return found.answer(request) if found else page(context, request)
+
+
+PATHS: Mapping[bytes, Mapping[bytes, Operation]] = {
+    b"/docs": {b"GET": start},
+    b"/llms.txt": {b"GET": index_for_models},
+}
 
 
 @cache

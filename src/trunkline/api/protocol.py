@@ -330,16 +330,21 @@ class ApiProtocol(HttpToolsProtocol):
         answer = self.api.handle(request)
         if isinstance(answer, Later):
             self._in_work = request
-            future = asyncio.ensure_future(answer.awaited)
-            future.add_done_callback(partial(self._done, request, answer))
+            self._await(request, answer)
         else:
             self._respond(request, answer)
 
+    def _await(self, request: Request, later: Later) -> None:
+        asyncio.ensure_future(later.awaited).add_done_callback(partial(self._done, request, later))
+
     def _done(self, request: Request, later: Later, future: asyncio.Future[Any]) -> None:
-        response = self.api.finish(request, later, future)
+        answer = self.api.finish(request, later, future)
+        if isinstance(answer, Later):
+            self._await(request, answer)
+            return
         self._in_work = None
         if not self._closed:
-            self._respond(request, response)
+            self._respond(request, answer)
             self._go_on()
 
     def _go_on(self) -> None:
@@ -356,9 +361,10 @@ class ApiProtocol(HttpToolsProtocol):
                 self._write(following, b"", False)
 
     def _respond(self, request: Request, response: Response) -> None:
-        self._write(response, f"x-request-id: {request.request_id}\r\n".encode(), request.method == b"HEAD")
+        own_lines = b"%bx-request-id: %b\r\n" % (request.rate_lines, request.request_id.encode())
+        self._write(response, own_lines, request.method == b"HEAD")
 
-    def _write(self, response: Response, request_id: bytes, only_head: bool) -> None:
+    def _write(self, response: Response, own_lines: bytes, only_head: bool) -> None:
         last = not self._keep_alive and not self._waiting
         body = response.body
         self.transport.write(
@@ -367,7 +373,7 @@ class ApiProtocol(HttpToolsProtocol):
                 _STATUS_LINE[response.status],
                 self.listener.date,
                 response.headers,
-                request_id,
+                own_lines,
                 # Of a 304 it would be that of the body that is not sent again (RFC 9110 §8.6).
                 b"" if response.status == 304 else b"content-length: %d\r\n" % len(body),
                 b"connection: close\r\n" if last else b"",

@@ -9,14 +9,18 @@ from functools import partial
 
 from msgspec import UNSET
 
+from trunkline.api.accepted import Ready, refusal_of, stored
 from trunkline.api.context import Context, may_use
-from trunkline.api.exchange import JSON, Answer, Later, Request, Response, refused, unavailable
-from trunkline.contract.listing import read_none
+from trunkline.api.dry_run import tried, tried_with_key
+from trunkline.api.exchange import Answer, Later, Request, Response, refused
+from trunkline.api.idempotency import once
+from trunkline.contract.dry_run import read_dry_run
+from trunkline.contract.idempotency import read_key
 from trunkline.contract.problem import Refusal
 from trunkline.contract.record import queued_json
 from trunkline.contract.send import SendRequest, read_send
 from trunkline.contract.times import parse
-from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import CarrierId, Plan, Provisioning, Token
 from trunkline.numbering.e164 import country_of
 from trunkline.text.segment import measure
@@ -32,27 +36,82 @@ def send(context: Context, request: Request) -> Answer:
     admitted = context.admit(request, SCOPE)
     if isinstance(admitted, Refusal):
         return refused(admitted, request.request_id)
-    provisioning, token = admitted
+    if (unreadable := unfit(request)) is not None:
+        return refused(unreadable, request.request_id)
+    dry = read_dry_run(request.query) if request.query else False
+    if isinstance(dry, Refusal):
+        return refused(dry, request.request_id)
+    judged = _judge(context, request, *admitted)
+    if dry:
+        return _dry_run(context, request, judged)
+    if isinstance(judged, Refusal):
+        return refused(judged, request.request_id)
+    plan, key, ready = judged
+    if key is not None:
+        return Later(once(context, plan, key, ready), partial(_answer_once, request.request_id))
+    if isinstance(ready, Refusal):
+        return refused(ready, request.request_id)
+    return Later(context.accept(ready.submission), partial(_answer, request.request_id, ready, plan))
+
+
+# The plan that a request may use, its key, and what it comes to.
+_Judged = tuple[Plan, RequestKey | None, Ready | Refusal]
+
+
+def _judge(context: Context, request: Request, provisioning: Provisioning, token: Token) -> _Judged | Refusal:
+    """A request that may be read: refused for itself or its plan; or, where a key has the first word, what else speaks
+    against it."""
     now_ms = context.now_ms()
-    wanted = _read(context, request, now_ms)
-    if isinstance(wanted, Refusal):
-        return refused(wanted, request.request_id)
+    read = read_request(context, request, now_ms)
+    if isinstance(read, Refusal):
+        return read
+    wanted, key = read
     plan = _plan(provisioning, token, wanted.service_plan_id.lower())
     if isinstance(plan, Refusal):
-        return refused(plan, request.request_id)
+        return plan
+    if (over := context.limits.charge_plan(request, plan)) is not None:
+        return over
+    return plan, key, _ready(context, provisioning, plan, wanted, now_ms)
+
+
+def _ready(
+    context: Context, provisioning: Provisioning, plan: Plan, wanted: SendRequest, now_ms: int
+) -> Ready | Refusal:
+    """The message to store, or what about its plan, sender, destination or size speaks against it."""
     country = country_of(wanted.recipient)
     carrier_id = _permit(context, provisioning, plan, wanted.sender, country)
     if isinstance(carrier_id, Refusal):
-        return refused(carrier_id, request.request_id)
+        return carrier_id
     submission = _submission(context, plan, wanted, country, carrier_id, now_ms)
-    body = queued_json(submission, plan.account_public_id, plan.public_id)
-    if len(body) + len(submission.callback_url or "") > RECORD_LIMIT:
+    record = queued_json(submission, plan.account_public_id, plan.public_id)
+    if len(record) + len(submission.callback_url or "") > RECORD_LIMIT:
         detail = "The record would be larger than 16 KiB: shorten the text, the URL or the reference."
-        return refused(Refusal("record_too_large", detail), request.request_id)
-    return Later(context.accept(submission), partial(_answer, request.request_id, submission, plan, body))
+        return Refusal("record_too_large", detail)
+    return Ready(submission, record)
 
 
-def _read(context: Context, request: Request, now_ms: int) -> SendRequest | Refusal:
+def _dry_run(context: Context, request: Request, judged: _Judged | Refusal) -> Answer:
+    if isinstance(judged, Refusal):
+        return tried(judged, request.body, request.request_id)
+    plan, key, ready = judged
+    if key is None:
+        return tried(ready, request.body, request.request_id)
+    trial = tried_with_key(context, plan, key, ready, request.body, request.request_id)
+    return Later(trial, lambda response: response)
+
+
+def read_request(context: Context, request: Request, now_ms: int) -> tuple[SendRequest, RequestKey | None] | Refusal:
+    """The message that a request asks to send, and its key, before it is looked at who may send what."""
+    wanted = read_send(request.body, now_ms, context.callback_policy)
+    header = request.headers.get(b"idempotency-key")
+    key = None if header is None else read_key(header, wanted)
+    if isinstance(key, Refusal):
+        return key
+    return wanted if isinstance(wanted, Refusal) else (wanted, key)
+
+
+def unfit(request: Request) -> Refusal | None:
+    """Why the body of a request is not read at all."""
     media_type = request.headers.get(b"content-type", b"")
     if media_type not in _MEDIA_TYPES and not _is_json(media_type):
         return Refusal("unsupported_media_type", "Send the body as `Content-Type: application/json`.")
@@ -60,9 +119,7 @@ def _read(context: Context, request: Request, now_ms: int) -> SendRequest | Refu
         return Refusal("unsupported_media_type", "Send the body without a content encoding.")
     if request.oversized:
         return Refusal("payload_too_large", "The body must be at most 64 KiB.")
-    if request.query and (unknown := read_none(request.query)):
-        return unknown
-    return read_send(request.body, now_ms, context.callback_policy)
+    return None
 
 
 def _is_json(media_type: bytes) -> bool:
@@ -130,11 +187,12 @@ def _submission(
     )
 
 
-def _answer(request_id: str, submission: Submission, plan: Plan, body: bytes, accepted: Accepted) -> Response:
-    if accepted is Accepted.STORED:
-        location = f"/v1/messages/sms/{submission.msg_id}?servicePlanId={plan.public_id}"
-        return Response(202, body, JSON + b"location: " + location.encode() + b"\r\n")
-    if accepted is Accepted.OUTCOME_UNKNOWN:
-        detail = "It is not known whether the message was stored: look msgId up before you send again."
-        return refused(Refusal("outcome_unknown", detail, msg_id=str(submission.msg_id)), request_id)
-    return refused(unavailable("The message could not be stored, and it was not. Send it again."), request_id)
+def _answer(request_id: str, ready: Ready, plan: Plan, outcome: Accepted) -> Response:
+    submission, record = ready
+    if outcome is Accepted.STORED:
+        return stored(submission.msg_id, plan, record)
+    return refused(refusal_of(outcome, submission.msg_id), request_id)
+
+
+def _answer_once(request_id: str, found: Response | Refusal) -> Response:
+    return found if isinstance(found, Response) else refused(found, request_id)

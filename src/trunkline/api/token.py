@@ -90,17 +90,9 @@ class Tokens:
         return address
 
     def _look_up(self, request: Request, provisioning: Provisioning) -> _Known | Refusal:
-        header = request.headers.get(b"authorization")
-        if header is None:
-            if request.query and names_credential(request.query, PREFIX):
-                detail = "A token in the query string is not read: send it as `Authorization: Bearer <token>`."
-            else:
-                detail = "Send `Authorization: Bearer <token>`."
-            return Refusal("unauthenticated", detail)
-        scheme, _, text = header.decode("latin-1").partition(" ")
-        text = text.strip(" ")
-        if scheme.lower() != "bearer" or not text:
-            return Refusal("unauthenticated", "The Authorization header must be `Bearer <token>`.")
+        text = bearer_of(request)
+        if isinstance(text, Refusal):
+            return text
         token = self._extra.get(text)
         if token is None:
             if not is_well_formed(text):
@@ -117,7 +109,7 @@ class Tokens:
         )
         if len(self._cache) >= _CACHE_LIMIT:
             self._cache.clear()
-        self._cache[header] = known
+        self._cache[request.headers[b"authorization"]] = known
         return known
 
     def _failed(self, request: Request, refusal: Refusal) -> Refusal:
@@ -126,6 +118,22 @@ class Tokens:
             return refusal
         detail = "Too many failed token checks from this address."
         return Refusal("rate_limited", detail, retry_after_s=wait_s)
+
+
+def bearer_of(request: Request) -> str | Refusal:
+    """The token's text in the Authorization header, whoever's it is."""
+    header = request.headers.get(b"authorization")
+    if header is None:
+        if request.query and names_credential(request.query, PREFIX):
+            detail = "A token in the query string is not read: send it as `Authorization: Bearer <token>`."
+        else:
+            detail = "Send `Authorization: Bearer <token>`."
+        return Refusal("unauthenticated", detail)
+    scheme, _, text = header.decode("latin-1").partition(" ")
+    text = text.strip(" ")
+    if scheme.lower() != "bearer" or not text:
+        return Refusal("unauthenticated", "The Authorization header must be `Bearer <token>`.")
+    return text
 
 
 class _Failures:

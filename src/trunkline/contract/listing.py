@@ -1,4 +1,4 @@
-"""The query parameters of the two GETs, read with all their faults."""
+"""The query parameters of the two GETs and of the cancel, read with all their faults."""
 
 from __future__ import annotations
 
@@ -71,14 +71,6 @@ def names_credential(query: bytes, prefix: str) -> bool:
     return any(name.lower() in _CREDENTIALS or value.startswith(prefix) for name, value in pairs)
 
 
-def read_none(query: bytes) -> Refusal | None:
-    """The refusal of a query string where none is wanted."""
-    pairs = read_pairs(query)
-    if isinstance(pairs, Refusal):
-        return pairs
-    return refuse([_unknown(name) for name, _ in pairs]) if pairs else None
-
-
 # Any version, any case; `UUID()` alone would take braces and missing hyphens too.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
@@ -96,6 +88,17 @@ def read_get(msg_id: str, query: bytes) -> Get | Refusal:
         return refuse(faults)
     return Get(found["servicePlanId"].lower(), UUID(msg_id))
 
+
+def read_cancel(msg_id: str, query: bytes, body: bytes) -> Get | Refusal:
+    """The request to cancel a message: that for its record, and a body that says nothing."""
+    wanted = read_get(msg_id, query)
+    if _NOTHING(body):
+        return wanted
+    fault = Fault("", "wrong_form", "the body must be empty or {}")
+    return refuse([*wanted.faults, fault] if isinstance(wanted, Refusal) else [fault])
+
+
+_NOTHING = re.compile(rb"[ \t\r\n]*(?:\{[ \t\r\n]*\}[ \t\r\n]*)?").fullmatch
 
 _FILTERS = frozenset({"from", "to", "status", "country", "mccmnc", "fromDate", "toDate", "cursor"})
 _LIST = _FILTERS | {"servicePlanId", "direction", "limit"}
@@ -180,7 +183,8 @@ def _edge(found: dict[str, str], name: str, faults: list[Fault]) -> int | None:
     return -(-micros // 1000) if name == "fromDate" else micros // 1000
 
 
-def _unknown(name: str) -> Fault:
+def unknown_parameter(name: str) -> Fault:
+    """The fault of a parameter that the operation does not have."""
     return Fault(name[:64], "unknown_field", "there is no such query parameter")
 
 
@@ -193,7 +197,7 @@ def _take(query: bytes, known: frozenset[str]) -> tuple[dict[str, str] | Refusal
     faults = []
     for name, value in pairs:
         if name not in known:
-            faults.append(_unknown(name))
+            faults.append(unknown_parameter(name))
         elif name in found:
             faults.append(Fault(name, "wrong_form", "is there twice"))
         found[name] = value

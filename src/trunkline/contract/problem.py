@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from trunkline.contract.describe import said
 from trunkline.domain.errors import PROBLEMS
 
 MEDIA_TYPE = "application/problem+json"
@@ -15,9 +17,11 @@ MEDIA_TYPE = "application/problem+json"
 class Fault(Struct, frozen=True, gc=False):
     """One thing wrong with a request: the field (or query parameter) as the customer spells it, and what to change."""
 
-    field: str
-    code: str
-    message: str
+    field: Annotated[
+        str, said("The field or query parameter as the request spells it; empty for the request as a whole.")
+    ]
+    code: Annotated[str, said("The rule that is broken.")]
+    message: Annotated[str, said("What to change.")]
 
 
 class Refusal(Struct, frozen=True):
@@ -36,16 +40,18 @@ class Refusal(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True, rename="camel"):
-    """The document."""
+    """Why a request is refused (RFC 9457)."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    errors: Sequence[Fault] | UnsetType = UNSET
-    msg_id: str | UnsetType = UNSET
+    type: Annotated[str, said("The entry of the error catalogue.", format="uri-reference")]
+    title: Annotated[str, said("The entry's title.")]
+    status: Annotated[int, said("The HTTP status.", minimum=400, maximum=599)]
+    detail: Annotated[str, said("What to change.")]
+    instance: Annotated[str, said("The request's id, as in `X-Request-Id`.")]
+    code: Annotated[str, said("The problem, stable: decide by this.", pattern="^[a-z][a-z0-9_]*$")]
+    errors: Annotated[Sequence[Fault] | UnsetType, said("All faults of a request that is not valid.")] = UNSET
+    msg_id: Annotated[
+        str | UnsetType, said("With `outcome_unknown`: the id that the message has if it was stored.", format="uuid")
+    ] = UNSET
 
 
 _encode = msgspec.json.Encoder().encode
@@ -60,18 +66,21 @@ def refuse(faults: Sequence[Fault]) -> Refusal:
     return Refusal("validation_failed", f"{len(faults)} faults: see errors", faults)
 
 
+def problem_of(refusal: Refusal, request_id: str) -> Problem:
+    """The document of a refusal of the request `request_id`."""
+    entry = PROBLEMS[refusal.code]
+    return Problem(
+        type=f"/docs/api/error-codes#{refusal.code}",
+        title=entry.title,
+        status=entry.status,
+        detail=refusal.detail,
+        instance=request_id,
+        code=refusal.code,
+        errors=refusal.faults or UNSET,
+        msg_id=refusal.msg_id or UNSET,
+    )
+
+
 def problem_json(refusal: Refusal, request_id: str) -> bytes:
     """The document's bytes."""
-    entry = PROBLEMS[refusal.code]
-    return _encode(
-        Problem(
-            type=f"/docs/api/error-codes#{refusal.code}",
-            title=entry.title,
-            status=entry.status,
-            detail=refusal.detail,
-            instance=request_id,
-            code=refusal.code,
-            errors=refusal.faults or UNSET,
-            msg_id=refusal.msg_id or UNSET,
-        )
-    )
+    return _encode(problem_of(refusal, request_id))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
+from trunkline.contract.describe import PLAN_ID_PATTERN, RECIPIENT_PATTERN, SENDER_PATTERN, said
 from trunkline.contract.problem import Fault, Refusal, refuse
 from trunkline.contract.times import parse
 from trunkline.domain import callback
@@ -32,15 +33,56 @@ SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=[0-9]*[A-Za-z])[0-9A-Za-z
 class SendRequest(Struct, forbid_unknown_fields=True, rename="camel", gc=False):
     """The body of a send request, as written."""
 
-    service_plan_id: str
-    channel: str
-    sender: str = field(name="from")
-    recipient: str = field(name="to")
-    body: str
-    callback_url: str | UnsetType = UNSET
-    send_at: str | UnsetType = UNSET
-    validity_period: int | UnsetType = UNSET
-    client_reference: str | UnsetType = UNSET
+    service_plan_id: Annotated[
+        str, said("The service plan that sends: 24 hexadecimal digits, in any case.", pattern=PLAN_ID_PATTERN)
+    ]
+    channel: Annotated[str, said("The channel.", enum=["SMS"])]
+    sender: Annotated[
+        str,
+        said(
+            "The sender: a short code of 3 to 8 digits, an E.164 number, or up to 11 letters and digits with at least"
+            " one letter. It has to be approved for the service plan.",
+            pattern=SENDER_PATTERN,
+        ),
+    ] = field(name="from")
+    recipient: Annotated[
+        str, said("The recipient's number in E.164 form. One recipient a request.", pattern=RECIPIENT_PATTERN)
+    ] = field(name="to")
+    body: Annotated[
+        str,
+        said(
+            "The text, 1 to 1600 characters (Unicode code points). Long texts are sent in several parts.",
+            minLength=1,
+            maxLength=BODY_LIMIT,
+        ),
+    ]
+    callback_url: Annotated[
+        str | UnsetType,
+        said(
+            "Where this message's delivery receipts are posted, instead of the plan's URL: https, with a public host"
+            " name without underscores.",
+            format="uri",
+        ),
+    ] = UNSET
+    send_at: Annotated[
+        str | UnsetType,
+        said(
+            "Not before this time (RFC 3339), at most 35 days ahead. A time that is past means now.", format="date-time"
+        ),
+    ] = UNSET
+    validity_period: Annotated[
+        int | UnsetType,
+        said(
+            "Seconds within which the message is worth delivering, counted from acceptance or `sendAt`, whichever is"
+            " later. The plan's own period where it is not given.",
+            minimum=VALIDITY_S[0],
+            maximum=VALIDITY_S[1],
+        ),
+    ] = UNSET
+    client_reference: Annotated[
+        str | UnsetType,
+        said("A text of yours that comes back in the record and in webhooks.", maxLength=REFERENCE_LIMIT),
+    ] = UNSET
 
 
 def read_send(body: bytes, now_ms: int, policy: callback.Policy) -> SendRequest | Refusal:
@@ -185,6 +227,17 @@ def _examine(body: bytes, now_ms: int, policy: callback.Policy) -> SendRequest |
     if "validityPeriod" in value:
         value["validityPeriod"] = int(value["validityPeriod"])
     return msgspec.convert(value, SendRequest)
+
+
+def read_measurable(body: bytes) -> tuple[str | None, str | None]:
+    """Of a request that is not right, its text and its recipient, each where it is right by itself."""
+    value = _parse(body)
+    if not isinstance(value, dict):
+        return None, None
+    text, recipient = (
+        value[name] if name in value and _CHECKS[name](value[name]) is None else None for name in ("body", "to")
+    )
+    return text, recipient
 
 
 def _unknown(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -19,6 +20,17 @@ class Accepted(IntEnum):
     STORED = 0
     UNAVAILABLE = 1  # surely not stored
     OUTCOME_UNKNOWN = 2  # the commit was sent and its answer never came
+    # Not stored because of the request's key. The numbers are those of the statement `accept_keyed`.
+    KEY_IN_USE = 3  # the same request with this key is in work
+    KEY_REUSED = 4  # another request with this key is in work
+    KEY_TAKEN = 5  # this key was stored before
+
+
+class RequestKey(NamedTuple):
+    """An Idempotency-Key and the request that it came with: `request_hash` is over the parsed fields."""
+
+    text: str
+    request_hash: bytes
 
 
 @dataclass(slots=True)
@@ -40,6 +52,7 @@ class Submission:
     priority: int
     validity_s: int
     due_at: dt.datetime | None  # None: now
+    key: RequestKey | None = None
 
 
 class Record(Struct, frozen=True, gc=False):

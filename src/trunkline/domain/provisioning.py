@@ -15,6 +15,10 @@ PlanId = NewType("PlanId", int)
 CarrierId = NewType("CarrierId", int)
 LinkId = NewType("LinkId", int)
 
+# Requests to the API a second, where an account or plan has no limit of its own.
+ACCOUNT_RATE_PER_S = 200
+PLAN_RATE_PER_S = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -24,6 +28,7 @@ class Account:
     active: bool
     dlr_url: str | None
     mo_url: str | None
+    rate_per_s: int | None = None  # requests to the API; None: the default, 0: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Plan:
     unknown_events: bool
     countries: frozenset[str] | None
     hook_secrets: tuple[bytes, ...]  # decrypted, newest first
+    rate_per_s: int | None = None  # as the account's
 
 
 @dataclass(frozen=True, slots=True)

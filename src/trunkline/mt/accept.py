@@ -2,6 +2,9 @@
 
 When the answer to a commit never comes, the advisory lock of the session tells: once it is free, what is not in the
 table was never stored.
+
+Of a key (Idempotency-Key) one request is in work at a time: in this process this file sees to it, over processes the
+statement does.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import contextlib
 import random
 from typing import TypeAlias
 
-from trunkline.domain.message import Accepted, Submission
+from trunkline.domain.message import Accepted, RequestKey, Submission
+from trunkline.domain.provisioning import PlanId
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.store import queue
@@ -42,6 +46,7 @@ class Accepter:
         self._woken_at = 0.0
         self._wake_due = self._closed = False
         self._lookups: set[asyncio.Task[None]] = set()
+        self._keys: dict[tuple[PlanId, str], bytes] = {}  # those in work, with the hash of their request
         self._stored = _STORED.of()
 
     async def run(self) -> None:
@@ -63,8 +68,22 @@ class Accepter:
     def accept(self, submission: Submission) -> asyncio.Future[Accepted]:
         """Queues a submission for the next batch; the future tells what became of it."""
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        key = submission.key
+        if key is not None:
+            in_work = self.in_work(submission.plan_id, key)
+            if in_work is not None:
+                future.set_result(in_work)
+                return future
+            self._keys[submission.plan_id, key.text] = key.request_hash
         self._gather.add((submission, future))
         return future
+
+    def in_work(self, plan_id: PlanId, key: RequestKey) -> Accepted | None:
+        """KEY_IN_USE or KEY_REUSED while this process works on a request with the key: the same one, or another."""
+        request_hash = self._keys.get((plan_id, key.text))
+        if request_hash is None:
+            return None
+        return Accepted.KEY_IN_USE if request_hash == key.request_hash else Accepted.KEY_REUSED
 
     async def _write(self, batch: list[_Waiting]) -> None:
         try:
@@ -72,13 +91,13 @@ class Accepter:
         except DatabaseError as error:
             _log.warning("accept.unavailable", error=log.explained(error))
             self._standing.abandon()
-            _answer(batch, Accepted.UNAVAILABLE)
+            self._answer(batch, Accepted.UNAVAILABLE)
             await clock.sleep(0.1)
             return
         statement = asyncio.create_task(queue.accept(conn, [s for s, _ in batch], wake=self._wake()))  # noqa: RUF006
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                await asyncio.shield(statement)
+                refused = await asyncio.shield(statement)
         except BadData as error:
             await self._bisect(batch, error)
         except ConnectionLost as error:
@@ -92,10 +111,14 @@ class Accepter:
             task.add_done_callback(self._lookups.discard)
         except DatabaseError as error:
             _log.error("accept.refused", error=log.explained(error), count=len(batch))
-            _answer(batch, Accepted.UNAVAILABLE)
+            self._answer(batch, Accepted.UNAVAILABLE)
         else:
-            self._stored.value += len(batch)
-            _answer(batch, Accepted.STORED)
+            self._stored.value += len(batch) - len(refused)
+            if not refused:
+                self._answer(batch, Accepted.STORED)
+                return
+            for waiting in batch:
+                self._answer([waiting], refused.get(waiting[0].msg_id, Accepted.STORED))
 
     async def _connected(self) -> tuple[Connection, int]:
         conn = await self._standing.get()
@@ -110,7 +133,7 @@ class Accepter:
         """One row spoils its batch: halves are tried until it stands alone."""
         if len(batch) == 1:
             _log.error("accept.bad_row", msg_id=str(batch[0][0].msg_id), error=log.explained(error))
-            _answer(batch, Accepted.UNAVAILABLE)
+            self._answer(batch, Accepted.UNAVAILABLE)
             return
         middle = len(batch) // 2
         await self._write(batch[:middle])
@@ -132,12 +155,12 @@ class Accepter:
                         standing.abandon()
                     await clock.sleep(0.05)
         except TimeoutError:
-            _answer(batch, Accepted.OUTCOME_UNKNOWN)
+            self._answer(batch, Accepted.OUTCOME_UNKNOWN)
         else:
             for waiting in batch:
                 was_stored = waiting[0].msg_id in stored
                 self._stored.value += was_stored
-                _answer([waiting], Accepted.STORED if was_stored else Accepted.UNAVAILABLE)
+                self._answer([waiting], Accepted.STORED if was_stored else Accepted.UNAVAILABLE)
         finally:
             standing.abandon()
 
@@ -169,10 +192,11 @@ class Accepter:
         with contextlib.suppress(*DatabaseError):  # the dispatchers' own poll finds the rows
             await queue.wake(await self._waker.get())
 
-
-def _answer(batch: list[_Waiting], outcome: Accepted) -> None:
-    if outcome is not Accepted.STORED:
-        _REFUSED.of(outcome.name.lower()).value += len(batch)
-    for _, future in batch:
-        if not future.done():  # a client that hung up took its future along
-            future.set_result(outcome)
+    def _answer(self, batch: list[_Waiting], outcome: Accepted) -> None:
+        if outcome is not Accepted.STORED:
+            _REFUSED.of(outcome.name.lower()).value += len(batch)
+        for submission, future in batch:
+            if submission.key is not None:
+                del self._keys[submission.plan_id, submission.key.text]
+            if not future.done():  # a client that hung up took its future along
+                future.set_result(outcome)

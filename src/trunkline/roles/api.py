@@ -8,6 +8,7 @@ import socket
 from uvicorn.server import ServerState
 
 from trunkline.api.app import Api
+from trunkline.api.limits import RateLimits
 from trunkline.api.protocol import Listener
 from trunkline.mt import route
 from trunkline.mt.accept import Accepter
@@ -15,9 +16,11 @@ from trunkline.roles.context import Context
 from trunkline.runtime import clock, log
 from trunkline.store import provisioning as provisioning_store
 from trunkline.store.db import connect, pool
+from trunkline.store.limits import Leases
 
 _log = log.get_logger()
 _READERS = 4
+_WRITERS = 2  # for what is not on the path of every message
 _DRAIN_S = 10.0
 _CLOCK_MOST_S = 10.0
 
@@ -32,11 +35,17 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         await conn.close()
     accepter = Accepter(context.dsn)
     readers = await pool(context.dsn, name="read", size=_READERS)
+    writers = await pool(context.dsn, name="write", size=_WRITERS)
+    leases = Leases(context.dsn)
+    limits = RateLimits(leases)
     api = Api(
         provisioning=context.provisioning,
         accept=accepter.accept,
+        in_work=accepter.in_work,
         first_choice=route.first_choice,
         pool=readers,
+        writers=writers,
+        limits=limits,
         now_ms=context.clock.now_ms,
         cursor_key=cursor_key,
         callback_policy=context.policy,
@@ -55,6 +64,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
         accepting = group.create_task(accepter.run(), name="accept")
+        leasing = group.create_task(limits.run(), name="limits")
         server = await loop.create_server(
             lambda: listener.protocol(config, state, {}, loop), sock=sock, ssl=config.ssl, backlog=2048
         )
@@ -67,8 +77,11 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
             await clock.sleep(0.02)
         await accepter.drained()
         accepting.cancel()
+        leasing.cancel()
     await accepter.close()
+    await leases.close()
     await readers.close()
+    await writers.close()
 
 
 def _trouble(context: Context) -> str | None:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from trunkline.api.app import Operation
+from trunkline.api.context import Operation
 from trunkline.domain.callback import Policy
 from trunkline.domain.provisioning import Provisioning, Token
 from trunkline.runtime.settings import Settings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from trunkline.api.app import Operation
 from trunkline.api.context import Context as ApiContext
+from trunkline.api.context import Operation
 from trunkline.api.exchange import Answer, Later, Request, Response
 from trunkline.roles.context import Context
 from trunkline.sandbox import wiring

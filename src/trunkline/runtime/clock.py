@@ -6,6 +6,7 @@ import asyncio
 import time
 
 sleep = asyncio.sleep  # noqa: TID251
+monotonic_s = time.monotonic  # seconds that only ever grow: what a request can afford to ask for
 
 
 def wall_ms() -> int:

@@ -27,10 +27,10 @@ _SQL = Queries("provisioning")
 
 # The columns that a change may set, in the order of the statements' parameters.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "account": ("public_id", "name", "active", "dlr_url", "mo_url"),
+    "account": ("public_id", "name", "active", "dlr_url", "mo_url", "rate_per_s"),
     "plan": (
         *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
-        *("validity_s", "priority", "unknown_events", "countries", "hook_secrets"),
+        *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s"),
     ),
     "sender": ("plan_id", "address", "state"),
     "carrier": ("name", "active", "dialect"),

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from trunkline.domain.message import Submission
+from trunkline.domain.message import Accepted, Submission
 from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.store.db import Connection
+from trunkline.store.idempotency import lock_numbers
 from trunkline.store.queries import Queries
 
 _SQL = Queries("mt")
@@ -107,10 +108,12 @@ def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
-async def accept(conn: Connection, batch: Sequence[Submission], *, wake: bool) -> None:
-    """Stores a batch in one commit. Raises what asyncpg raises."""
-    await conn.fetch(
-        _SQL.accept,
+async def accept(conn: Connection, batch: Sequence[Submission], *, wake: bool) -> dict[UUID, Accepted]:
+    """Stores a batch in one commit, of each key at most one. Returns what was not stored because of its key, and why.
+
+    Raises what asyncpg raises.
+    """
+    values: list[Any] = [
         [s.plan_id for s in batch],
         [s.msg_id for s in batch],
         [s.account_id for s in batch],
@@ -127,7 +130,21 @@ async def accept(conn: Connection, batch: Sequence[Submission], *, wake: bool) -
         [s.validity_s for s in batch],
         [s.due_at for s in batch],
         wake,
+    ]
+    keys = [s.key for s in batch]
+    if not any(keys):
+        await conn.fetch(_SQL.accept, *values)
+        return {}
+    locks = [(None, None) if s.key is None else lock_numbers(s.plan_id, s.key) for s in batch]
+    rows = await conn.fetch(
+        _SQL.accept_keyed,
+        *values,
+        [key and key.text for key in keys],
+        [key and key.request_hash for key in keys],
+        [of_request for of_request, _ in locks],
+        [of_key for _, of_key in locks],
     )
+    return {row[0]: Accepted(row[1]) for row in rows if row[0] is not None}
 
 
 async def begin_session(conn: Connection, lock: int) -> None:
@@ -148,6 +165,21 @@ async def which_stored(conn: Connection, batch: Sequence[Submission]) -> set[UUI
 async def wake(conn: Connection) -> None:
     """Tells dispatchers that there is something in the queue."""
     await conn.execute("NOTIFY mt")
+
+
+async def withdraw(conn: Connection, plan_id: PlanId, msg_id: UUID) -> tuple[int, int, bool]:
+    """Takes a message out of the queues, for good once the caller's transaction commits.
+
+    Returns its number of parts (0: no such message), the set of those that waited (bit n-1 for part n), and whether one
+    of them waited to be sent again after an unknown outcome.
+    """
+    # In this order: between the two statements a message may become due, and then stands in the queue.
+    rows = await conn.fetch(_SQL.withdraw_later, plan_id, msg_id)
+    rows += await conn.fetch(_SQL.withdraw_queued, plan_id, msg_id)
+    missing = 0
+    for row in rows:
+        missing |= row[0]
+    return await conn.fetchval(_SQL.parts, plan_id, msg_id) or 0, missing, any(row[1] for row in rows)
 
 
 async def lanes(conn: Connection, carrier_id: CarrierId) -> list[Lane]:

@@ -62,7 +62,8 @@ CREATE TABLE account (
     name        text NOT NULL,
     active      boolean NOT NULL DEFAULT true,
     dlr_url     text,
-    mo_url      text
+    mo_url      text,
+    rate_per_s  integer CHECK (rate_per_s >= 0)       -- requests to the API; null: the default, 0: no limit
 );
 
 CREATE TABLE plan (
@@ -79,7 +80,8 @@ CREATE TABLE plan (
     priority        smallint NOT NULL DEFAULT 0,      -- higher goes first
     unknown_events  boolean NOT NULL DEFAULT true,
     countries       text[],                           -- null: every country
-    hook_secrets    bytea[] NOT NULL DEFAULT '{}'     -- newest first; encrypted with the settings' key
+    hook_secrets    bytea[] NOT NULL DEFAULT '{}',    -- newest first; encrypted with the settings' key
+    rate_per_s      integer CHECK (rate_per_s >= 0)   -- as the account's
 );
 
 CREATE TABLE token (
@@ -183,6 +185,19 @@ CREATE TABLE msg (
 ) PARTITION BY RANGE (msg_id);
 -- Led by the recipient, so that no look-up by (plan_id, msg_id) can ever be planned over it.
 CREATE INDEX msg_recipient ON msg (recipient, plan_id, msg_id);
+
+-- Keys that send requests came with, written with their message and kept for 24 h. `request_hash` is over the parsed
+-- fields; `parts` is what the first answer said (the message's own may follow what was submitted).
+CREATE TABLE idempotency (
+    plan_id       integer NOT NULL,
+    key           text COLLATE "C" NOT NULL,
+    request_hash  bytea NOT NULL,
+    msg_id        uuid NOT NULL,
+    parts         smallint NOT NULL,
+    at            timestamptz NOT NULL,
+    PRIMARY KEY (plan_id, key)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX idempotency_at ON idempotency (at);
 
 -- Due now: one narrow row a message. `missing` is the set of its parts still to be submitted, bit 0 = part 1.
 CREATE TABLE mt_queue (
@@ -417,4 +432,18 @@ CREATE TABLE carrier_lease (
     carrier_id  integer PRIMARY KEY,
     epoch       bigint NOT NULL,
     up_at       timestamptz                     -- when a link was last seen up: tells 461 from 702
+) WITH (fillfactor = 50);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Rate limits: the buckets that API processes lease slices of. Unlogged, as nothing is lost with them: after a crash, and
+-- on a new primary, all buckets are full.
+
+CREATE UNLOGGED TABLE rate_bucket (
+    kind         smallint NOT NULL,              -- 0 account, 1 plan
+    subject_id   integer NOT NULL,
+    rate_per_s   double precision NOT NULL,      -- by which it was filled last
+    tokens       double precision NOT NULL,      -- what was left then; one is one request
+    granted      integer NOT NULL,               -- what the last lease got
+    refilled_at  timestamptz NOT NULL,
+    PRIMARY KEY (kind, subject_id)
 ) WITH (fillfactor = 50);

@@ -31,11 +31,11 @@ async def lay(settings: Settings, layout: dict[str, Any]) -> str:
     conn = await connect(settings.database.url, name="lay")
     try:
         account = await conn.fetchval(
-            "INSERT INTO account (public_id, name) VALUES ($1, 'a') RETURNING account_id", ACCOUNT
+            "INSERT INTO account (public_id, name, rate_per_s) VALUES ($1, 'a', 0) RETURNING account_id", ACCOUNT
         )
         plan = await conn.fetchval(
-            "INSERT INTO plan (public_id, account_id, name, at_least_once, resolve_after_s, hook_secrets)"
-            " VALUES ($1, $2, 'p', $3, $4, $5) RETURNING plan_id",
+            "INSERT INTO plan (public_id, account_id, name, at_least_once, resolve_after_s, hook_secrets, rate_per_s)"
+            " VALUES ($1, $2, 'p', $3, $4, $5, 0) RETURNING plan_id",
             PLAN, account, layout["at_least_once"], layout["resolve_after_s"],
             [seal(key, sign.secret_key(layout["secret"]), hook_secret_place(PLAN))],
         )  # fmt: skip

@@ -7,6 +7,7 @@ import secrets
 from trunkline.admin import kinds
 from trunkline.admin.document import REQUIRED, Key, Table
 from trunkline.admin.world import World
+from trunkline.domain.provisioning import ACCOUNT_RATE_PER_S
 from trunkline.runtime.kinds import FLAG, TEXT
 
 WHAT = "A customer. Known by its `id`, or by its `name` where no `id` is given."
@@ -16,6 +17,13 @@ KEYS = (
     Key("active", FLAG, None, "Whether its plans may send.", shown="on at creation, then as it is"),
     Key("dlr_url", TEXT, None, "Where receipts go that neither message nor plan has a URL for."),
     Key("mo_url", TEXT, None, "Where inbound messages go that the plan has no URL for."),
+    Key(
+        "rate_per_s",
+        kinds.RATE,
+        None,
+        "Requests to the API a second, over all its plans.",
+        shown=f"`{ACCOUNT_RATE_PER_S}`",
+    ),
 )
 
 
@@ -49,5 +57,6 @@ async def put(world: World, table: Table) -> None:
         "active": values["active"] if values["active"] is not None else before["active"] if before else True,
         "dlr_url": values["dlr_url"],
         "mo_url": values["mo_url"],
+        "rate_per_s": values["rate_per_s"],
     }
     await world.put("account", row_id, fields, f"{fields['name']} ({fields['public_id']})")

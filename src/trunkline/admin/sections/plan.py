@@ -9,6 +9,7 @@ from typing import Any
 from trunkline.admin import kinds
 from trunkline.admin.document import REQUIRED, Key, Table
 from trunkline.admin.world import World
+from trunkline.domain.provisioning import PLAN_RATE_PER_S
 from trunkline.runtime.kinds import FLAG, TEXT, choice, integer
 from trunkline.runtime.secret import seal
 from trunkline.store.provisioning import hook_secret_place
@@ -38,6 +39,7 @@ KEYS = (
     Key("priority", integer(-100, 100), 0, "Plans with more go first."),
     Key("unknown_events", FLAG, True, "Whether webhooks tell UNKNOWN, or only what corrects it."),
     Key("countries", kinds.COUNTRIES, None, "The countries that it may send to.", shown="every country"),
+    Key("rate_per_s", kinds.RATE, None, "Requests to the API a second.", shown=f"`{PLAN_RATE_PER_S}`"),
 )
 
 
@@ -99,5 +101,6 @@ def _fields(values: dict[str, Any], account_id: int, before: dict[str, Any] | No
         "priority": values["priority"],
         "unknown_events": values["unknown_events"],
         "countries": values["countries"],
+        "rate_per_s": values["rate_per_s"],
         "hook_secrets": before["hook_secrets"] if before else [],
     }

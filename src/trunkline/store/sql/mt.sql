@@ -8,7 +8,13 @@ WITH batch AS (
               encoding, parts, carrier_id, priority, validity_s, due_at),
          (SELECT trunkline_now() AS now OFFSET 0) AS n,
          LATERAL (SELECT n.now, greatest(n.now, s.due_at) AS at) AS t
-), stored AS (
+)
+-- include: store_batch
+SELECT pg_notify('mt', '') WHERE $16::boolean
+
+-- name: store_batch
+-- A batch becomes messages and their queue rows.
+, stored AS (
     INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
                      encoding, parts, expires_at)
     SELECT plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
@@ -23,7 +29,47 @@ WITH batch AS (
     SELECT plan_id, msg_id, due_at, carrier_id, priority, (1::bigint << parts) - 1, parts, expires_at
     FROM batch WHERE waits
 )
-SELECT pg_notify('mt', '') WHERE $16::boolean
+
+-- name: accept_keyed
+-- As accept, for a batch in which some have a key. Whether a key is new is the primary key's to say, and no other batch
+-- is waited for: who inserts a key holds two locks until its commit can be seen, first that of key and request, then
+-- that of the key. Where the first is taken, the same request is in work (3); where only the second is, another request
+-- with this key (4). A key that was stored, and is not older than 24 h, gives no row (5). Returns those that were not
+-- stored, with the reason.
+WITH judged AS MATERIALIZED (
+    SELECT s.*,
+           CASE WHEN key IS NULL THEN 0
+                WHEN NOT pg_try_advisory_xact_lock(request_lock) THEN 3
+                WHEN NOT pg_try_advisory_xact_lock(key_lock) THEN 4
+                ELSE 0 END AS verdict
+    FROM unnest($1::int[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                $10::smallint[], $11::smallint[], $12::int[], $13::smallint[], $14::int[], $15::timestamptz[],
+                $17::text[], $18::bytea[], $19::bigint[], $20::bigint[])
+         AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
+              encoding, parts, carrier_id, priority, validity_s, due_at, key, request_hash, request_lock, key_lock)
+), kept AS (
+    INSERT INTO idempotency AS i (plan_id, key, request_hash, msg_id, parts, at)
+    SELECT plan_id, key, request_hash, msg_id, parts, (SELECT trunkline_now())
+    FROM judged WHERE key IS NOT NULL AND verdict = 0
+    ORDER BY plan_id, key
+    ON CONFLICT (plan_id, key) DO UPDATE
+        SET request_hash = EXCLUDED.request_hash, msg_id = EXCLUDED.msg_id, parts = EXCLUDED.parts, at = EXCLUDED.at
+        WHERE i.at <= EXCLUDED.at - interval '24 hours'
+    RETURNING msg_id
+), chosen AS (
+    SELECT j.*, j.key IS NULL OR k.msg_id IS NOT NULL AS is_new
+    FROM judged j LEFT JOIN kept k ON k.msg_id = j.msg_id
+), batch AS (
+    SELECT s.*, t.at + s.validity_s * interval '1 second' AS expires_at, s.due_at > t.now AS waits
+    FROM chosen s,
+         (SELECT trunkline_now() AS now OFFSET 0) AS n,
+         LATERAL (SELECT n.now, greatest(n.now, s.due_at) AS at) AS t
+    WHERE s.is_new
+)
+-- include: store_batch
+SELECT msg_id, CASE verdict WHEN 0 THEN 5 ELSE verdict END AS verdict, NULL AS woken FROM chosen WHERE NOT is_new
+UNION ALL
+SELECT NULL, 0, pg_notify('mt', '')::text WHERE $16::boolean
 
 -- name: begin_session
 -- A lock that this session holds to its end, whatever ends it. Whoever must find out later whether a batch of this
@@ -106,6 +152,31 @@ ON CONFLICT (carrier_id, priority, plan_id, msg_id) DO UPDATE
         tries = greatest(mt_queue.tries, EXCLUDED.tries),
         resubmitted = mt_queue.resubmitted OR EXCLUDED.resubmitted
 RETURNING msg_id
+
+-- name: withdraw_later
+DELETE FROM mt_later WHERE plan_id = $1 AND msg_id = $2 RETURNING missing, resubmitted
+
+-- name: withdraw_queued
+-- A message's rows leave the queue, whatever lane they are in: one probe a lane. A row that a claim has taken and not
+-- committed yet is waited for: of both, exactly one gets it.
+WITH RECURSIVE lane AS (
+    (SELECT carrier_id, priority FROM mt_queue ORDER BY carrier_id, priority LIMIT 1)
+    UNION ALL
+    SELECT next.carrier_id, next.priority
+    FROM lane CROSS JOIN LATERAL (
+        SELECT q.carrier_id, q.priority FROM mt_queue q
+        WHERE (q.carrier_id, q.priority) > (lane.carrier_id, lane.priority)
+        ORDER BY q.carrier_id, q.priority LIMIT 1) AS next
+)
+DELETE FROM mt_queue WHERE ctid = ANY (ARRAY(
+    SELECT q.tid FROM lane CROSS JOIN LATERAL (
+        SELECT ctid AS tid FROM mt_queue
+        WHERE carrier_id = lane.carrier_id AND priority = lane.priority AND plan_id = $1 AND msg_id = $2
+        FOR UPDATE) AS q))
+RETURNING missing, resubmitted
+
+-- name: parts
+SELECT parts FROM msg WHERE plan_id = $1 AND msg_id = $2
 
 -- name: claimed
 -- What to submit of claimed messages. $3, $4: smallest and largest msg_id, so that only their partitions are opened.

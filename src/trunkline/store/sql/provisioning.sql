@@ -8,11 +8,11 @@ SELECT provisioning_version FROM installation;
 SELECT provisioning_version FROM installation FOR UPDATE;
 
 -- name: accounts
-SELECT account_id, public_id, name, active, dlr_url, mo_url FROM account ORDER BY account_id;
+SELECT account_id, public_id, name, active, dlr_url, mo_url, rate_per_s FROM account ORDER BY account_id;
 
 -- name: plans
 SELECT plan_id, public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
-       priority, unknown_events, countries, hook_secrets
+       priority, unknown_events, countries, hook_secrets, rate_per_s
 FROM plan ORDER BY plan_id;
 
 -- name: tokens
@@ -33,21 +33,22 @@ FROM link ORDER BY link_id;
 SELECT route_id, name, carrier_id, priority, plan_id, countries, active FROM route ORDER BY priority DESC, route_id;
 
 -- name: insert_account
-INSERT INTO account (public_id, name, active, dlr_url, mo_url) VALUES ($1, $2, $3, $4, $5) RETURNING account_id;
+INSERT INTO account (public_id, name, active, dlr_url, mo_url, rate_per_s) VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING account_id;
 
 -- name: update_account
-UPDATE account SET (public_id, name, active, dlr_url, mo_url) = ROW($2, $3, $4, $5, $6)
+UPDATE account SET (public_id, name, active, dlr_url, mo_url, rate_per_s) = ROW($2, $3, $4, $5, $6, $7)
 WHERE account_id = $1 RETURNING account_id;
 
 -- name: insert_plan
 INSERT INTO plan (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
-                  priority, unknown_events, countries, hook_secrets)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING plan_id;
+                  priority, unknown_events, countries, hook_secrets, rate_per_s)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING plan_id;
 
 -- name: update_plan
 UPDATE plan SET (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
-                 priority, unknown_events, countries, hook_secrets)
-    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                 priority, unknown_events, countries, hook_secrets, rate_per_s)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 WHERE plan_id = $1 RETURNING plan_id;
 
 -- name: insert_sender

@@ -1,0 +1,55 @@
+"""Idempotency-Key: one message for one key, and the first 202 again for whoever repeats the request.
+
+A key is stored with its message, in one commit, so only a 202 is kept. Storing finds out whether the key is new; it is
+looked up only after that failed, or where the request would be refused now: a repeated one gets its first answer all
+the same. (Not seen then: the same key in work in another process.)
+"""
+
+from __future__ import annotations
+
+from trunkline.api.accepted import IN_USE, REPLAYED, REUSED, Ready, refusal_of, stored
+from trunkline.api.context import Context
+from trunkline.api.exchange import JSON, Response, unavailable
+from trunkline.contract.problem import Refusal
+from trunkline.contract.record import first_json
+from trunkline.domain.message import Accepted, RequestKey
+from trunkline.domain.provisioning import Plan
+from trunkline.store import idempotency, records
+from trunkline.store.db import ConnectionLost
+
+_AGAIN = unavailable("The key was in work, and its message cannot be seen yet: send the request again.")
+
+
+async def once(context: Context, plan: Plan, key: RequestKey, ready: Ready | Refusal) -> Response | Refusal:
+    """The answer to a request with a key; `ready` is what it would come to without one."""
+    if isinstance(ready, Refusal):
+        return await earlier(context, plan, key) or ready
+    submission, record = ready
+    submission.key = key
+    outcome = await context.accept(submission)
+    if outcome is Accepted.STORED:
+        return stored(submission.msg_id, plan, record)
+    if outcome is Accepted.KEY_TAKEN:
+        return await earlier(context, plan, key) or _AGAIN
+    return refusal_of(outcome, submission.msg_id)
+
+
+async def earlier(context: Context, plan: Plan, key: RequestKey) -> Response | Refusal | None:
+    """What an earlier request with the key makes of this one: its own 202, or a refusal. None: the key is free."""
+    in_work = context.in_work(plan.plan_id, key)
+    if in_work is not None:
+        return IN_USE if in_work is Accepted.KEY_IN_USE else REUSED
+    try:
+        async with context.pool.acquire() as conn:
+            kept = await idempotency.kept(conn, plan.plan_id, key.text)
+            if kept is None:
+                return None
+            if kept.request_hash != key.request_hash:
+                return REUSED
+            record = await records.get(conn, plan.plan_id, kept.msg_id)
+    except ConnectionLost:
+        return unavailable("Keys cannot be looked up at the moment.")
+    if record is None:
+        return None
+    body = first_json(record, kept.parts, plan.account_public_id, plan.public_id)
+    return stored(kept.msg_id, plan, body, JSON + REPLAYED)

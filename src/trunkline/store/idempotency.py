@@ -1,0 +1,43 @@
+"""The keys that send requests came with: kept for a day with the message that each of them stands for."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+from uuid import UUID
+
+from trunkline.domain.message import RequestKey
+from trunkline.domain.provisioning import PlanId
+from trunkline.store.db import Connection
+from trunkline.store.queries import Queries
+
+_SQL = Queries("idempotency")
+
+
+class Kept(NamedTuple):
+    """The request that a key was first used for: what it asked, its message, and the parts that its answer told."""
+
+    request_hash: bytes
+    msg_id: UUID
+    parts: int
+
+
+async def kept(conn: Connection, plan_id: PlanId, key: str) -> Kept | None:
+    """What stands under the key, if it is not older than 24 h."""
+    row = await conn.fetchrow(_SQL.kept, plan_id, key)
+    return None if row is None else Kept(*row)
+
+
+async def forget(conn: Connection) -> int:
+    """Removes keys older than 24 h, at most 1000. Returns how many."""
+    return len(await conn.fetch(_SQL.forget))
+
+
+def lock_numbers(plan_id: PlanId, key: RequestKey) -> tuple[int, int]:
+    """The advisory locks that a batch holds while it stores this key: of key and request, and of the key."""
+    return _number(plan_id, key.text.encode(), key.request_hash), _number(plan_id, key.text.encode())
+
+
+def _number(plan_id: int, *pieces: bytes) -> int:
+    digest = blake2b(b"%d\0" % plan_id + b"\0".join(pieces), digest_size=8)
+    return int.from_bytes(digest.digest(), signed=True)
