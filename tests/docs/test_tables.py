@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from pages_read import PAGES, Block, blocks, table, text
 
+from trunkline.contract.dry_run import DryRun
 from trunkline.contract.listing import read_list
 from trunkline.contract.problem import Fault, Problem, Refusal
 from trunkline.contract.record import DeliveryReceipt, InboundMessage
@@ -43,9 +44,19 @@ def test_the_table_says_which_fields_are_required() -> None:
 @pytest.mark.parametrize("page", [page for page in FIELDS if FIELDS[page] is not SendRequest])
 def test_the_table_says_which_fields_may_be_null_or_missing(page: str) -> None:
     for row, field in zip(table(page, "field"), msgspec.structs.fields(FIELDS[page]), strict=True):
-        names = {one.__name__ for one in getattr(field.type, "__args__", (field.type,))}
-        assert ("or null" in row[1]) == ("NoneType" in names), row
+        assert ("or null" in row[1]) == _may_be_null(field.type), row
         assert row[2].startswith("only ") == (not field.required), row
+
+
+def _may_be_null(hint: Any) -> bool:
+    return hint is type(None) or any(_may_be_null(one) for one in get_args(hint))
+
+
+def test_the_table_has_what_a_dry_run_answers() -> None:
+    rows = table(f"{SMS}/outbound-sms/send-sms-message.md", "answer")
+    for row, field in zip(rows, msgspec.structs.fields(DryRun), strict=True):
+        assert row[0] == f"`{field.encode_name}`"
+        assert ("or null" in row[1]) == _may_be_null(field.type), row
 
 
 def test_the_table_has_the_parameters_of_a_list() -> None:
@@ -80,6 +91,8 @@ def _check(block: Block, value: Any) -> None:
         _complete(struct, value)
         if struct is DeliveryReceipt:
             assert value["errorMessage"] == DELIVERY_CODES[value["errorCode"]].title
+    elif "encoding" in value:
+        _complete(DryRun, value)
     elif "code" in value:
         entry = PROBLEMS[value["code"]]
         _complete(Problem, value)
