@@ -8,30 +8,33 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from error_tables import delivery_codes, problems
 
 from trunkline.admin import declared
 from trunkline.cli.reference import reference as commands
 from trunkline.runtime import settings
 
 DOCS = Path(__file__).parents[2] / "docs"
-GENERATED: dict[str, tuple[str, Callable[[], str]]] = {
-    "settings.md": ("settings", settings.reference),
-    "set-up-file.md": ("sections", declared.reference),
-    "command-line.md": ("commands", commands),
+GENERATED: dict[str, dict[str, Callable[[], str]]] = {
+    "settings.md": {"settings": settings.reference},
+    "set-up-file.md": {"sections": declared.reference},
+    "command-line.md": {"commands": commands},
+    "site/api/error-codes.md": {"problems": problems, "delivery codes": delivery_codes},
 }
 
 
 def written_anew(page: str) -> str:
-    """The page with its generated part as it should be."""
-    name, generate = GENERATED[page]
+    """The page with its generated parts as they should be."""
     text = (DOCS / page).read_text("utf-8")
-    start, end = f"<!-- generated: {name} -->\n", "<!-- end -->\n"
-    before, rest = text.split(start)
-    return f"{before}{start}\n{generate()}\n{end}{rest.split(end, 1)[1]}"
+    for name, generate in GENERATED[page].items():
+        start, end = f"<!-- generated: {name} -->\n", "<!-- end -->\n"
+        before, rest = text.split(start)
+        text = f"{before}{start}\n{generate()}\n{end}{rest.split(end, 1)[1]}"
+    return text
 
 
 @pytest.mark.parametrize("page", GENERATED)
-def test_the_generated_part_is_current(page: str) -> None:
+def test_the_generated_parts_are_current(page: str) -> None:
     assert (DOCS / page).read_text("utf-8") == written_anew(page), f"run: python {Path(__file__).name}"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from trunkline.api import reference
+from trunkline.api import pages, reference
 from trunkline.api.cancel import cancel
 from trunkline.api.context import Context, Operation
 from trunkline.api.cursor import CursorSigner
@@ -69,7 +69,7 @@ PATHS, PATHS_OF_ONE, PATHS_OF_CANCEL = (
     {**table, **mocked(table)} for table in (_PATHS, _PATHS_OF_ONE, _PATHS_OF_CANCEL)
 )
 # What a path without operations of its own leads to, by its first segment with both slashes (`/docs/`).
-BELOW: Mapping[bytes, Mapping[bytes, Operation]] = {}
+BELOW: Mapping[bytes, Mapping[bytes, Operation]] = {b"/docs/": {b"GET": pages.page}}
 
 
 class Api:
@@ -112,7 +112,14 @@ class Api:
             scan_bound=scan_bound,
         )
         health, readiness = ({b"GET": _checked(check)} for check in (healthy, ready))
-        self._paths = {**PATHS, **reference.paths(), **(extra_paths or {}), b"/healthz": health, b"/readyz": readiness}
+        self._paths = {
+            **PATHS,
+            **pages.PATHS,
+            **reference.paths(),
+            **(extra_paths or {}),
+            b"/healthz": health,
+            b"/readyz": readiness,
+        }
         self._prefix = f"{os.getpid():x}-{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
         self._fault_count = _faults.of()

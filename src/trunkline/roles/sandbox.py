@@ -222,6 +222,7 @@ def _greeting(settings: Settings, url: str, credentials: _Credentials, smpp_port
 Trunkline sandbox is ready.
 {note}
   API            {url}/v1/sendsms
+  How to use it  {url}/docs/
   Token          {credentials.token}
   Service plan   {wiring.PLAN}
   Senders        +15550001111, 12345, Trunkline

@@ -21,6 +21,7 @@ padding: .3rem 1rem .3rem 0; border-top: 1px solid #ddd }} th {{ border: 0 }} td
 <p>The whole platform, with a simulated carrier behind it. Only webhooks to
 hosts of yours leave this machine.</p>
 <ul>
+<li><a href="/docs/">/docs/</a>: how to use the API, with examples that run here</li>
 <li><code>POST /v1/sendsms</code> sends a message; the token is in <code>sandbox.env</code>, and the literal
 <code>&lt;token&gt;</code> is taken as well.</li>
 <li><a href="/sandbox/webhooks">/sandbox/webhooks</a>: webhooks that were caught
