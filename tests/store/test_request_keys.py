@@ -17,6 +17,7 @@ from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.mt import accept
 from trunkline.runtime.clock import wall_ms
 from trunkline.store import db, idempotency, queue
+from trunkline.upkeep.rounds import Rounds
 
 IDS = MsgIds()
 STORED, IN_USE, REUSED, TAKEN = Accepted.STORED, Accepted.KEY_IN_USE, Accepted.KEY_REUSED, Accepted.KEY_TAKEN
@@ -169,6 +170,20 @@ def test_old_keys_are_removed_a_bounded_number_at_a_time(database: str) -> None:
         assert await idempotency.forget(there.other) == 0
         rows = await there.look.fetch("SELECT key FROM idempotency ORDER BY key")
         assert [row[0] for row in rows] == ["old0000", "young"]
+
+    ran(database, main)
+
+
+def test_upkeep_removes_old_keys(database: str) -> None:
+    async def look(*_: object) -> None:
+        """Receipts are others'."""
+
+    async def main(there: Sessions) -> None:
+        await outcomes(there.one, [asked("old")])
+        await there.look.execute("UPDATE clock SET shift = '24:00:01'")
+        (keys,) = (task for task in Rounds(database, lease_s=5, look=look).tasks() if task.name == "keys")
+        assert [await keys.run(there.other) for _ in range(2)] == [True, False]
+        assert await there.look.fetchval("SELECT count(*) FROM idempotency") == 0
 
     ran(database, main)
 

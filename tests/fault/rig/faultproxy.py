@@ -97,7 +97,7 @@ class FaultProxy:
     async def _pass(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytearray, *, to_server: bool
     ) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             while chunk := await reader.read(65536):
                 await self._flowing.wait()
                 if to_server and len(first) < 1000:
