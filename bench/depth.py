@@ -24,7 +24,7 @@ from trunkline.store.db import Connection, connect
 from trunkline.store.embedded import scratch
 from trunkline.store.migrate import migrate
 from trunkline.store.queue import FIRST, AcceptedPart, Lane
-from trunkline.store.settling import MatchedReceipt, Move
+from trunkline.store.settling import Decides, MatchedReceipt
 
 DEPTHS = (10_000, 100_000, 1_000_000)
 BATCH, ROUNDS = 100, 30
@@ -97,12 +97,15 @@ async def trip(conn: Connection, epoch: int, ids: MsgIds, number: int, costs: Co
         for n, c in enumerate(claimed)
     ]
     await costs.of("accepted", queue.parts_accepted(conn, CARRIER, parts))
-    since = dt.datetime.now(dt.UTC) - dt.timedelta(days=4)  # noqa: TID251
     names = [part.canonical_id for part in parts]
-    found = await costs.of("match", receipts.candidates(conn, CARRIER, names, since))
-    moves = [Move(f.plan_id, f.msg_id, 2, 0, f.sent_at, False) for f in found]
-    told = [MatchedReceipt(1, f.canonical_id, f.plan_id, f.msg_id, 1, "DELIVRD", "000", 2, 0, None) for f in found]
-    await costs.of("settle", settling.apply_receipts(conn, CARRIER, moves, told, [], [], wake=False))
+    found = await costs.of("match", receipts.candidates(conn, CARRIER, names, dt.timedelta(days=4)))
+    told = [
+        MatchedReceipt(
+            1, f.canonical_id, f.plan_id, f.msg_id, 1, "DELIVRD", "000", 2, 0, None, Decides.MESSAGE, f.sent_at, False
+        )
+        for f in found
+    ]
+    await costs.of("settle", settling.apply_receipts(conn, CARRIER, told, [], wake=False))
     origin_from = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
     due = await costs.of("due", hooks.due(conn, [(PLAN, ORIGIN, origin_from, BATCH)]))
     assert len(due) == BATCH

@@ -51,7 +51,7 @@ def test_missing_migrations_are_applied_in_order_and_post_ones_wait(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = {
-        **subject.known(),
+        **subject.known(),  # those that the database has
         "9001_pre_add.sql": "ALTER TABLE account ADD COLUMN note text",
         "9002_post_drop.sql": "ALTER TABLE account DROP COLUMN note",
         "9003_pre_more.sql": "ALTER TABLE account ADD COLUMN more text",

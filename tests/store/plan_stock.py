@@ -118,8 +118,12 @@ def literal(value: Any) -> str:
 def _element(value: Any) -> str:
     if value is None:
         return "NULL"
+    if isinstance(value, tuple):  # a row
+        return '"(' + ",".join("" if one is None else _element(one).strip('"') for one in value) + ')"'
     assert isinstance(value, bool | int | float | str | UUID | dt.datetime)
-    return f'"{value.isoformat() if isinstance(value, dt.datetime) else value}"'
+    text = value.isoformat() if isinstance(value, dt.datetime) else str(value)
+    assert not set(text) & set('"\\(),')
+    return f'"{text}"'
 
 
 class Node:

@@ -21,7 +21,7 @@ from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
 from trunkline.store.queries import Queries
 from trunkline.store.queue import FIRST, AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Lane, Requeued
 from trunkline.store.receipts import UnparkedReceipt
-from trunkline.store.settling import MatchedReceipt, Move, PartOutcome
+from trunkline.store.settling import Decides, MatchedReceipt, Move
 
 SQL_FILES = sorted(path.name.removesuffix(".sql") for path in files("trunkline.store").joinpath("sql").iterdir())
 BATCH = 100
@@ -172,17 +172,21 @@ class Depth:
     async def apply_receipts(self, conn: Any) -> None:
         rows = await self.rows(10_001)
         matched = [
-            MatchedReceipt(LINK, str(r["n"]), r["plan_id"], r["msg_id"], 1, "DELIVRD", "000", 2, 0, None) for r in rows
-        ]
-        outcomes = [PartOutcome(r["plan_id"], r["msg_id"], 2, 2, 0) for r in rows]
-        await settling.apply_receipts(conn, CARRIER, await self.moves(), matched, outcomes, range(1, 101), wake=True)
+            MatchedReceipt(
+                LINK, str(r["n"]), r["plan_id"], r["msg_id"], part, "DELIVRD", "000", 2, 0, None, decides, r["at"],
+                False,
+            )
+            for r in rows
+            for part, decides in ((1, Decides.MESSAGE), (2, Decides.PART))
+        ]  # fmt: skip
+        await settling.apply_receipts(conn, CARRIER, matched, range(1, 101), wake=True)
 
     async def part_states(self, conn: Any) -> None:
         await settling.part_states(conn, [(r["plan_id"], r["msg_id"]) for r in await self.rows(15_001)])
 
     async def candidates(self, conn: Any) -> None:
         ids = [str(r["n"]) for r in await self.rows(10_001)]
-        await receipts.candidates(conn, CARRIER, ids, self.now - dt.timedelta(days=4))
+        await receipts.candidates(conn, CARRIER, ids, dt.timedelta(days=4))
 
     async def park(self, conn: Any) -> None:
         rows = [UnparkedReceipt(f"x{n}", "+15550000000", "12345", LINK, "DELIVRD", "000", 2, 0) for n in range(BATCH)]

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from trunkline.domain.provisioning import CarrierId
 from trunkline.domain.status import Status
 from trunkline.settle import apply as settle
-from trunkline.store import queue, receipts
+from trunkline.store import receipts
 from trunkline.store.db import Connection
 from trunkline.store.receipts import Candidate
-from trunkline.store.settling import MatchedReceipt, Move
+from trunkline.store.settling import MatchedReceipt
 
 # Nearly every receipt comes within hours: the first look touches the partition of this week or two.
 RECENT = dt.timedelta(days=4)
@@ -54,30 +54,24 @@ def by_id(found: Iterable[Candidate]) -> dict[str, list[Candidate]]:
     return grouped
 
 
-def move_of(candidate: Candidate, status: int, error_code: int) -> Move | None:
-    """What the receipt does to its message; None where it moves nothing."""
-    if not settle.is_move(Status(status)):
-        return None
-    return Move(candidate.plan_id, candidate.msg_id, status, error_code, candidate.sent_at, candidate.resubmitted)
-
-
 async def look(conn: Connection, carrier_id: CarrierId, ids: Sequence[str]) -> None:
     """Settles parked receipts whose part has become known. Call it after the commit of either side."""
     parked = await receipts.parked(conn, carrier_id, ids)
     if not parked:
         return
-    now = await queue.database_now(conn)
-    found = by_id(await receipts.candidates(conn, carrier_id, [p.canonical_id for p in parked], now - EVER))
+    found = by_id(await receipts.candidates(conn, carrier_id, [p.canonical_id for p in parked], EVER))
     matched, unparked = [], []
     for receipt in parked:
         candidate = find(found, receipt.canonical_id, receipt.source, receipt.destination)
         if candidate is None:
             continue
-        kept = MatchedReceipt(
-            receipt.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id,
-            candidate.part_no, receipt.stat, receipt.err, receipt.status, receipt.error_code, receipt.received_at,
+        matched.append(
+            MatchedReceipt(
+                receipt.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id, candidate.part_no,
+                receipt.stat, receipt.err, receipt.status, receipt.error_code, receipt.received_at,
+                settle.decides(Status(receipt.status), candidate.parts), candidate.sent_at, candidate.resubmitted,
+            )
         )  # fmt: skip
-        matched.append((kept, move_of(candidate, receipt.status, receipt.error_code), candidate.parts))
         unparked.append(receipt.park_id)
     if matched:
         await settle.apply_receipts(conn, carrier_id, matched, unparked)

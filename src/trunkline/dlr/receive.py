@@ -20,7 +20,7 @@ from trunkline.smpp.codec import encode
 from trunkline.smpp.esme import EsmeSession
 from trunkline.smpp.pdu import DataSm, DeliverSm
 from trunkline.smpp.status import ESME_ROK, ESME_RX_T_APPN
-from trunkline.store import queue, receipts
+from trunkline.store import receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.receipts import UnparkedReceipt, UnreadReceipt
 from trunkline.store.settling import MatchedReceipt
@@ -83,19 +83,20 @@ class Receiver:
 
     async def _store(self, conn: Connection, batch: list[Incoming], unanswered: list[list[Incoming]]) -> None:
         """Stores and answers; `unanswered` is kept true at each step, for whoever has to answer after a failure."""
-        now = await queue.database_now(conn)
         ids = [i.receipt.canonical_id for i in batch if i.receipt.canonical_id]
-        found = match.by_id(await receipts.candidates(conn, self.carrier_id, ids, now - match.RECENT))
+        found = match.by_id(await receipts.candidates(conn, self.carrier_id, ids, match.RECENT))
         matched, known, unknown, unread = [], [], [], []
         for incoming in batch:
             receipt = incoming.receipt
             candidate = match.find(found, receipt.canonical_id, incoming.source, incoming.destination)
             if candidate is not None:
-                kept = MatchedReceipt(
-                    incoming.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id,
-                    candidate.part_no, receipt.stat, receipt.err, receipt.status, _code(receipt), None,
+                matched.append(
+                    MatchedReceipt(
+                        incoming.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id, candidate.part_no,
+                        receipt.stat, receipt.err, receipt.status, _code(receipt), None,
+                        settle.decides(receipt.status, candidate.parts), candidate.sent_at, candidate.resubmitted,
+                    )
                 )  # fmt: skip
-                matched.append((kept, match.move_of(candidate, receipt.status, _code(receipt)), candidate.parts))
                 known.append(incoming)
             elif receipt.canonical_id:
                 unknown.append(incoming)

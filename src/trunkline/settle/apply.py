@@ -7,6 +7,7 @@ the message complete, and the guard lets one of them move it; neither can miss t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from trunkline.domain.status import FINAL, Status
 from trunkline.runtime import metrics
 from trunkline.store import settling
 from trunkline.store.db import Connection
-from trunkline.store.settling import MatchedReceipt, Move, PartOutcome
+from trunkline.store.settling import Decides, MatchedReceipt, Move, PartOutcome
 
 _SETTLED = metrics.counter("trunkline_settled", "Messages that became final.", "status")
 _CONFLICTS = metrics.counter("trunkline_conflicts", "Final words about messages that were final already.")
@@ -29,9 +30,13 @@ def first_of_each(moves: Sequence[Move]) -> list[Move]:
     chosen: dict[Message, Move] = {}
     for move in moves:
         known = chosen.get((move.plan_id, move.msg_id))
-        if known is None or (known.status == Status.UNKNOWN and move.status != Status.UNKNOWN):
+        if known is None or _overrules(move.status, known.status):
             chosen[move.plan_id, move.msg_id] = move
     return list(chosen.values())
+
+
+def _overrules(status: int, earlier: int) -> bool:
+    return earlier == Status.UNKNOWN and status != Status.UNKNOWN
 
 
 async def apply(conn: Connection, moves: Sequence[Move]) -> set[Message]:
@@ -47,26 +52,33 @@ async def apply(conn: Connection, moves: Sequence[Move]) -> set[Message]:
 async def apply_receipts(
     conn: Connection,
     carrier_id: CarrierId,
-    matched: Sequence[tuple[MatchedReceipt, Move | None, int]],
+    matched: Sequence[MatchedReceipt],
     unparked: Sequence[int] = (),
     *,
     wake: bool = True,
 ) -> None:
     """Stores receipts that found their part, with all they cause, in one commit; then looks at messages with several
-    parts. `matched`: receipt, the move of its message (None: it moves nothing), parts of the message.
-    """
-    moves = first_of_each([move for _, move, parts in matched if move is not None and parts == 1])
-    outcomes = {
-        (r.plan_id, r.msg_id, r.part_no): PartOutcome(r.plan_id, r.msg_id, r.part_no, r.status, r.error_code)
-        for r, move, parts in reversed(matched)
-        if move is not None and parts > 1
-    }
-    moved = await settling.apply_receipts(
-        conn, carrier_id, moves, [r for r, _, _ in matched], list(outcomes.values()), unparked, wake=wake
-    )
-    _count(moves, moved)
-    if outcomes:
-        await settle_parts(conn, {(plan_id, msg_id) for plan_id, msg_id, _ in outcomes})
+    parts."""
+    matched = _deciding_once(matched)
+    moved = await settling.apply_receipts(conn, carrier_id, matched, unparked, wake=wake)
+    _count([r for r in matched if r.decides == Decides.MESSAGE], moved)
+    if several := {(r.plan_id, r.msg_id) for r in matched if r.decides == Decides.PART}:
+        await settle_parts(conn, several)
+
+
+def _deciding_once(matched: Sequence[MatchedReceipt]) -> Sequence[MatchedReceipt]:
+    """Of receipts about the same part one decides: the first final one, but a final word goes before an UNKNOWN."""
+    deciding = [r for r in matched if r.decides]
+    chosen: dict[tuple[PlanId, UUID, int], MatchedReceipt] = {}
+    for receipt in deciding:
+        key = (receipt.plan_id, receipt.msg_id, receipt.part_no)
+        known = chosen.get(key)
+        if known is None or _overrules(receipt.status, known.status):
+            chosen[key] = receipt
+    if len(chosen) == len(deciding):
+        return matched
+    deciders = set(map(id, chosen.values()))
+    return [r if not r.decides or id(r) in deciders else r._replace(decides=Decides.NOTHING) for r in matched]
 
 
 async def store_parts(conn: Connection, outcomes: Sequence[PartOutcome]) -> None:
@@ -87,14 +99,14 @@ async def settle_parts(conn: Connection, messages: Collection[Message]) -> set[M
     return await apply(conn, moves)
 
 
-def is_move(status: Status) -> bool:
-    """Whether a receipt with this status changes a message at all."""
-    return status in FINAL
+def decides(status: Status, parts: int) -> Decides:
+    """What a receipt with this status decides about, where its message has so many parts."""
+    if status not in FINAL:
+        return Decides.NOTHING
+    return Decides.MESSAGE if parts == 1 else Decides.PART
 
 
-def _count(moves: Sequence[Move], moved: set[Message]) -> None:
-    for move in moves:
-        if (move.plan_id, move.msg_id) in moved:
-            _SETTLED.of(Status(move.status).name).value += 1
-        else:
-            _CONFLICTS.of().value += 1
+def _count(moves: Sequence[Move | MatchedReceipt], moved: set[Message]) -> None:
+    for status, count in Counter(m.status for m in moves if (m.plan_id, m.msg_id) in moved).items():
+        _SETTLED.of(Status(status).name).value += count
+    _CONFLICTS.of().value += len(moves) - len(moved)

@@ -40,7 +40,7 @@ class Hook(NamedTuple):
 
 
 class Acknowledged(NamedTuple):
-    """An attempt that was answered 2xx."""
+    """An attempt that was answered 2xx (the schema's type acknowledged_hook)."""
 
     plan_id: PlanId
     origin: str
@@ -82,7 +82,7 @@ async def due(conn: Connection, lanes: Sequence[tuple[PlanId, str, dt.datetime, 
 async def finals(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Record]:
     """The records that DLR events are rendered from."""
     ids = [hook.msg_id for hook in hooks]
-    rows = await conn.fetch(_SQL.finals, [hook.plan_id for hook in hooks], ids, min(ids), max(ids))
+    rows = await conn.fetch(_SQL.finals, [(hook.plan_id, hook.msg_id) for hook in hooks], min(ids), max(ids))
     return {
         r[2]: Record(
             r[1], r[2], r[3], r[4], r[5], Status.SENT if r[6] is None else Status(r[6]), r[7], r[8], r[9], r[10], r[11],
@@ -95,12 +95,12 @@ async def finals(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Record]:
 async def inbound(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Inbound]:
     """The messages that MO events are rendered from."""
     ids = [hook.msg_id for hook in hooks]
-    rows = await conn.fetch(_SQL.inbound, [hook.plan_id for hook in hooks], ids, min(ids), max(ids))
+    rows = await conn.fetch(_SQL.inbound, [(hook.plan_id, hook.msg_id) for hook in hooks], min(ids), max(ids))
     return {row[2]: Inbound(*tuple(row)[1:]) for row in rows}
 
 
 async def acknowledged(conn: Connection, rows: Sequence[Acknowledged]) -> None:
-    await conn.fetch(_SQL.acknowledged, *columns(rows, 8))
+    await conn.fetch(_SQL.acknowledged, rows)
 
 
 async def attempted(conn: Connection, rows: Sequence[AttemptedHook]) -> None:

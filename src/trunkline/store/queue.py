@@ -49,7 +49,7 @@ class Content(NamedTuple):
 
 
 class AcceptedPart(NamedTuple):
-    """A part whose submit_sm was answered ESME_ROK."""
+    """A part whose submit_sm was answered ESME_ROK (the schema's type accepted_part)."""
 
     canonical_id: str
     recipient: str
@@ -194,7 +194,8 @@ async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: S
 async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content | None]:
     """What to submit of each, in order; None where the message is gone (retired meanwhile)."""
     ids = [c.msg_id for c in claimed]
-    rows = await conn.fetch(_SQL.claimed, [c.plan_id for c in claimed], ids, min(ids), max(ids))
+    keys = [(c.plan_id, c.msg_id) for c in claimed]
+    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids))
     found: list[Content | None] = [None] * len(claimed)
     for row in rows:
         found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7])
@@ -203,7 +204,7 @@ async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content
 
 async def parts_accepted(conn: Connection, carrier_id: CarrierId, rows: Sequence[AcceptedPart]) -> None:
     """Facts: stored whoever reports them, and however late."""
-    await conn.fetch(_SQL.accepted, carrier_id, *columns(rows, 10))
+    await conn.fetch(_SQL.accepted, carrier_id, rows)
 
 
 async def parts_attempted(

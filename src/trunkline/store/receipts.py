@@ -69,11 +69,9 @@ class UnreadReceipt(NamedTuple):
     raw: bytes
 
 
-async def candidates(
-    conn: Connection, carrier_id: CarrierId, ids: Sequence[str], since: dt.datetime
-) -> list[Candidate]:
-    """Parts accepted since `since` under one of the canonical ids."""
-    return [Candidate._make(row) for row in await conn.fetch(_SQL.candidates, carrier_id, ids, since)]
+async def candidates(conn: Connection, carrier_id: CarrierId, ids: Sequence[str], age: dt.timedelta) -> list[Candidate]:
+    """Parts accepted under one of the canonical ids, no longer than `age` ago."""
+    return [Candidate._make(row) for row in await conn.fetch(_SQL.candidates, carrier_id, ids, age)]
 
 
 async def park(conn: Connection, carrier_id: CarrierId, rows: Sequence[UnparkedReceipt]) -> list[int]:

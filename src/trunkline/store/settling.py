@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import NamedTuple
 from uuid import UUID
 
@@ -27,7 +28,7 @@ _SQL = Queries(
 
 
 class Move(NamedTuple):
-    """A message is to become final."""
+    """A message is to become final (the schema's type final_move)."""
 
     plan_id: PlanId
     msg_id: UUID
@@ -37,8 +38,16 @@ class Move(NamedTuple):
     resubmitted: bool
 
 
+class Decides(IntEnum):
+    """What a receipt decides about."""
+
+    NOTHING = 0
+    MESSAGE = 1
+    PART = 2  # of a message with several
+
+
 class MatchedReceipt(NamedTuple):
-    """A receipt and the part that it is about."""
+    """A receipt and the part that it is about (the schema's type matched_receipt)."""
 
     link_id: int
     canonical_id: str
@@ -50,6 +59,9 @@ class MatchedReceipt(NamedTuple):
     status: int
     error_code: int
     received_at: dt.datetime | None  # None: now
+    decides: int
+    sent_at: dt.datetime  # when the carrier accepted the part
+    resubmitted: bool
 
 
 class PartOutcome(NamedTuple):
@@ -74,41 +86,31 @@ class PartStates(NamedTuple):
     outcomes: list[tuple[int, int, int, bool]]  # (part_no, status, error_code, at_submit) in the order they came
 
 
-def _bounds(moves: Sequence[Move]) -> tuple[UUID, UUID]:
-    ids = [move.msg_id for move in moves] or [UUID(int=0)]
-    return min(ids), max(ids)
+def _bounds(ids: Sequence[UUID]) -> tuple[UUID, UUID]:
+    return (min(ids), max(ids)) if ids else (UUID(int=0), UUID(int=0))
 
 
 async def apply(conn: Connection, moves: Sequence[Move], *, wake: bool) -> set[tuple[PlanId, UUID]]:
     """Applies moves (at most one a message) under the guard. Returns the messages that moved."""
-    low, high = _bounds(moves)
-    rows = await conn.fetch(_SQL.apply, *columns(moves, 6), low, high, wake)
+    low, high = _bounds([move.msg_id for move in moves])
+    rows = await conn.fetch(_SQL.apply, low, high, wake, moves)
     return {(row[0], row[1]) for row in rows}
 
 
 async def apply_receipts(
     conn: Connection,
     carrier_id: CarrierId,
-    moves: Sequence[Move],
     receipts: Sequence[MatchedReceipt],
-    outcomes: Sequence[PartOutcome],
     unparked: Sequence[int],
     *,
     wake: bool,
 ) -> set[tuple[PlanId, UUID]]:
-    """Stores receipts and applies the moves they cause, in one commit. Returns the messages that moved."""
-    low, high = _bounds(moves)
-    rows = await conn.fetch(
-        _SQL.apply_receipts,
-        *columns(moves, 6),
-        low,
-        high,
-        wake,
-        carrier_id,
-        *columns(receipts, 10),
-        *columns(outcomes, 5),
-        unparked,
-    )
+    """Stores receipts and applies the moves they cause, in one commit. Returns the messages that moved.
+
+    At most one receipt decides about a message, or about a part of one.
+    """
+    low, high = _bounds([r.msg_id for r in receipts if r.decides == Decides.MESSAGE])
+    rows = await conn.fetch(_SQL.apply_receipts, low, high, wake, carrier_id, receipts, unparked)
     return {(row[0], row[1]) for row in rows}
 
 

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-import asyncpg
-
 from trunkline.domain.provisioning import Provisioning
 from trunkline.runtime.clock import boot_s
 from trunkline.runtime.log import alarm, explained, get_logger
@@ -113,7 +111,7 @@ class ProvisioningWatch:
                 return
             try:
                 await self.refresh()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SealBroken) as error:
+            except (*db.DatabaseError, SealBroken) as error:
                 # Sealed under another key: what we have stays, and is not confirmed.
                 alarm("provisioning.stale", "provisioning", on=True, error=explained(error))
             else:

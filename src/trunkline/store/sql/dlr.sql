@@ -1,7 +1,7 @@
 -- name: candidates
 -- Accepted parts with one of these ids at this carrier; who of them a receipt belongs to is decided by the recipient.
 SELECT canonical_id, recipient, plan_id, msg_id, part_no, parts, resubmitted, sent_at
-FROM ref WHERE carrier_id = $1 AND canonical_id = ANY($2::text[]) AND sent_at >= $3
+FROM ref WHERE carrier_id = $1 AND canonical_id = ANY($2::text[]) AND sent_at >= (SELECT trunkline_now()) - $3::interval
 
 -- name: park
 INSERT INTO parked (carrier_id, canonical_id, source, destination, received_at, link_id, stat, err, status, error_code)

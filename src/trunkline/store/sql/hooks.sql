@@ -26,20 +26,20 @@ FROM lane CROSS JOIN LATERAL (
     ORDER BY due_at, msg_id, n LIMIT lane.take) AS h
 
 -- name: finals
--- The records that taken DLR events are rendered from. $3, $4: smallest and largest msg_id.
+-- The records that taken DLR events are rendered from. $2, $3: smallest and largest msg_id.
 SELECT c.n, m.*
-FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
+FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
     SELECT plan_id, msg_id, sender, recipient, body, status, error_code, parts, country, mccmnc, price_micro, ptf_micro,
            currency, sent_at, final_at, client_reference, resubmitted, late
-    FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $3 AND $4 OFFSET 0) AS m
+    FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $2 AND $3 OFFSET 0) AS m
 
 -- name: inbound
 SELECT c.n, m.*
-FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
+FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
     SELECT plan_id, msg_id, sender, recipient, body, binary_hex, keyword, partial, received_at
-    FROM mo WHERE mo.plan_id = c.plan_id AND mo.msg_id = c.msg_id AND mo.msg_id BETWEEN $3 AND $4 OFFSET 0) AS m
+    FROM mo WHERE mo.plan_id = c.plan_id AND mo.msg_id = c.msg_id AND mo.msg_id BETWEEN $2 AND $3 OFFSET 0) AS m
 
 -- name: attempted
 -- Attempts with what follows: the event is due again in $12 seconds, or dead for the reason $13.
@@ -71,9 +71,7 @@ FROM r
 -- name: acknowledged
 -- The usual end: every event of the batch was answered 2xx.
 WITH r AS (
-    SELECT * FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::uuid[], $5::smallint[], $6::smallint[],
-                         $7::smallint[], $8::int[])
-         AS r(plan_id, origin, due_at, msg_id, n, tries, status, latency_ms)
+    SELECT * FROM unnest($1::acknowledged_hook[])
 ), gone AS (
     DELETE FROM hook_queue WHERE ctid = ANY (ARRAY(
         SELECT h.tid FROM r CROSS JOIN LATERAL (

@@ -108,18 +108,16 @@ ON CONFLICT (carrier_id, priority, plan_id, msg_id) DO UPDATE
 RETURNING msg_id
 
 -- name: claimed
--- What to submit of claimed messages. $3, $4: smallest and largest msg_id, so that only their partitions are opened.
+-- What to submit of claimed messages. $2, $3: smallest and largest msg_id, so that only their partitions are opened.
 SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status
-FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
+FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
-    SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $3 AND $4 OFFSET 0) AS m
+    SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $2 AND $3 OFFSET 0) AS m
 
 -- name: accepted
 -- Parts that the carrier accepted: facts, stored whoever reports them. inflight and doubt are cleared in passing.
 WITH o AS (
-    SELECT * FROM unnest($2::text[], $3::text[], $4::int[], $5::uuid[], $6::smallint[], $7::smallint[], $8::int[],
-                         $9::smallint[], $10::boolean[], $11::timestamptz[])
-         AS o(canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at)
+    SELECT * FROM unnest($2::accepted_part[])
 ), landed AS (
     DELETE FROM inflight WHERE ctid = ANY (ARRAY(
         SELECT f.tid FROM o CROSS JOIN LATERAL (

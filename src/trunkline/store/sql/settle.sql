@@ -1,16 +1,15 @@
 -- name: settle
 -- The one place where a message becomes final (or an UNKNOWN is corrected): under the guard that follows from the
--- status table, together with the row that will tell the customer. $7, $8: smallest and largest msg_id.
-move AS (
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::timestamptz[], $6::boolean[])
-         AS t(plan_id, msg_id, status, error_code, sent_at, resubmitted)
-), settled AS (
+-- status table, together with the row that will tell the customer. `move` goes before it; $1, $2: smallest and largest
+-- msg_id of it; $3: whether to wake who delivers.
+settled AS (
     UPDATE msg m
     SET status = t.status, error_code = t.error_code, final_at = (SELECT trunkline_now()),
         sent_at = coalesce(m.sent_at, t.sent_at), late = m.status IS NOT NULL,
         resubmitted = m.resubmitted OR t.resubmitted
     FROM move t
-    WHERE m.plan_id = ANY($1::int[]) AND m.msg_id = ANY($2::uuid[]) AND m.msg_id BETWEEN $7 AND $8
+    WHERE m.plan_id = ANY(ARRAY(SELECT plan_id FROM move)) AND m.msg_id = ANY(ARRAY(SELECT msg_id FROM move))
+      AND m.msg_id BETWEEN $1 AND $2
       AND m.plan_id = t.plan_id AND m.msg_id = t.msg_id
       AND (m.status IS NULL OR (/* guard */ AND m.final_at > (SELECT trunkline_now()) - /* late window */))
     RETURNING m.plan_id, m.msg_id, m.account_id, m.callback_url, m.status, m.late
@@ -25,37 +24,38 @@ move AS (
     WHERE u.url IS NOT NULL AND (s.status <> /* UNKNOWN */ OR p.unknown_events)
     RETURNING 1
 ), woken AS (
-    SELECT pg_notify('hooks', '') WHERE $9::boolean AND EXISTS (SELECT FROM told)
+    SELECT pg_notify('hooks', '') WHERE $3::boolean AND EXISTS (SELECT FROM told)
 )
 
 -- name: apply
-WITH
+WITH move AS (
+    SELECT * FROM unnest($4::final_move[])
+),
 -- include: settle
 SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 
 -- name: apply_receipts
--- Receipts with the moves they cause. $10 carrier, then the receipts; part outcomes of messages with several parts;
--- parked rows that found their message.
-WITH
+-- Receipts ($5) of a carrier ($4) with the moves they cause: one that decides about its message (decides = 1) moves it,
+-- one about a part of several (2) is counted, and looked at after the commit. $6: parked rows that found their message.
+WITH r AS (
+    SELECT * FROM unnest($5::matched_receipt[])
+), move AS (
+    SELECT plan_id, msg_id, status, error_code, sent_at, resubmitted FROM r WHERE decides = 1
+),
 -- include: settle
-, r AS (
-    SELECT * FROM unnest($11::int[], $12::text[], $13::int[], $14::uuid[], $15::smallint[], $16::text[], $17::text[],
-                         $18::smallint[], $19::smallint[], $20::timestamptz[])
-         AS r(link_id, canonical_id, plan_id, msg_id, part_no, stat, err, status, error_code, received_at)
-), kept AS (
+, kept AS (
     INSERT INTO receipt (carrier_id, link_id, received_at, canonical_id, plan_id, msg_id, part_no, stat, err, status,
                          error_code)
-    SELECT $10, link_id, coalesce(received_at, (SELECT trunkline_now())), canonical_id, plan_id, msg_id, part_no, stat,
+    SELECT $4, link_id, coalesce(received_at, (SELECT trunkline_now())), canonical_id, plan_id, msg_id, part_no, stat,
            err, status, error_code
     FROM r
 ), counted AS (
     INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
-    SELECT *, false, (SELECT trunkline_now())
-    FROM unnest($21::int[], $22::uuid[], $23::smallint[], $24::smallint[], $25::smallint[])
+    SELECT plan_id, msg_id, part_no, status, error_code, false, (SELECT trunkline_now()) FROM r WHERE decides = 2
     ON CONFLICT (plan_id, msg_id, part_no) DO UPDATE SET status = EXCLUDED.status, error_code = EXCLUDED.error_code
         WHERE part_outcome.status = /* UNKNOWN */
 ), unparked AS (
-    DELETE FROM parked WHERE park_id = ANY($26::bigint[])
+    DELETE FROM parked WHERE park_id = ANY($6::bigint[])
 )
 SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 
