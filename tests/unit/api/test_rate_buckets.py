@@ -143,7 +143,9 @@ def test_what_is_known_to_be_empty_refuses_at_once_until_it_may_have_filled() ->
         leaser = Leaser(Lease(1, 0.4))
         trial = Trial(leaser, plan_rate=100)
         assert await trial.ask() == "passes"
+        counted = [count.value for count in trial.limits._counts]
         assert [trial.knock(request()) for _ in range(8)] == ["plan's"] * 8
+        assert [count.value for count in trial.limits._counts] == [counted[0], counted[1] + 8]
         trial.clock.now += SLICE_S - 0.001
         assert trial.knock(request()) == "plan's"
         assert leaser.rounds == 1
