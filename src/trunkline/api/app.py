@@ -29,7 +29,7 @@ from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning, Token
 from trunkline.runtime import log, metrics
-from trunkline.store.db import Pool
+from trunkline.store.db import Pool, uuid_of
 from trunkline.store.readers import Readers
 from trunkline.store.records import SCAN_BOUND
 
@@ -104,7 +104,7 @@ class Api:
             readers=readers,
             writers=writers,
             now_ms=now_ms,
-            msg_ids=MsgIds(),
+            msg_ids=MsgIds(uuid_of),
             limits=limits,
             tokens=Tokens(now_ms=now_ms, trusted_proxies=trusted_proxies, extra_tokens=extra_tokens),
             cursors=CursorSigner(cursor_key),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Callable
 from typing import NewType
 from uuid import UUID
 
@@ -16,7 +17,9 @@ class MsgIds:
     """Makes message ids: 48 bits of milliseconds, a 26-bit counter, 48 random bits. Counter start and random bits are
     drawn anew each millisecond, so ids of one process increase and those of two never meet."""
 
-    def __init__(self) -> None:
+    def __init__(self, uuid_of: Callable[[bytes], UUID] = lambda octets: UUID(bytes=octets)) -> None:
+        """`uuid_of` makes a UUID of its 16 octets."""
+        self._uuid_of = uuid_of
         self._last_ms = -1
         self._counter = 0
         self._tail = 0
@@ -32,7 +35,7 @@ class MsgIds:
         counter = self._counter
         high = (self._last_ms << 16) | 0x7000 | (counter >> 14)
         low = 0x8000000000000000 | ((counter & 0x3FFF) << 48) | self._tail
-        return MsgId(UUID(int=(high << 64) | low))
+        return MsgId(self._uuid_of(((high << 64) | low).to_bytes(16, "big")))
 
     def _draw(self, at_ms: int) -> None:
         drawn = int.from_bytes(os.urandom(10), "big")

@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
+from uuid import UUID
 
 import asyncpg
+from asyncpg.pgproto import pgproto
 
 from trunkline.runtime import clock
 
 Connection: TypeAlias = asyncpg.Connection
 Pool: TypeAlias = asyncpg.Pool
+
+# A UUID of its octets: the driver's, a subclass of the standard library's that is made, spelled and sent in a fifth of
+# the time.
+uuid_of: Callable[[bytes], UUID] = pgproto.UUID
 
 # What ends a connection, as against a statement: what was asked on it may or may not have happened.
 ConnectionLost = (
