@@ -92,7 +92,7 @@ def test_webhooks_and_error_codes_are_on_the_page(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Open Group - Webhooks").click()
     visit.page.get_by_text("Delivery receipt (DLR)").first.wait_for()
     visit.page.goto(f"{visit.origin}/openapi/sms#description/delivery-codes")
-    visit.page.get_by_role("cell", name="Subscriber absent or unreachable").wait_for()
+    visit.page.get_by_text("Subscriber absent or unreachable").first.wait_for()
     assert visit.complaints == []
 
 

@@ -34,7 +34,6 @@ def fuzz(rig: Rig, folder: Path, *options: str, token: str | None) -> str:
 def test_a_little(rig: Rig, tmp_path: Path) -> None:
     report = fuzz(rig, tmp_path, "--phases", "coverage,fuzzing,stateful", "-n", "5", "--seed", "1", token="full")
     assert "4 selected / 4 total" in report
-    assert "API Links:    5 covered" in report
 
 
 @pytest.mark.fault

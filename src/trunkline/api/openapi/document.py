@@ -13,7 +13,7 @@ from trunkline.api.openapi import examples
 from trunkline.api.openapi.operations import OPERATIONS, Described, Parameter, Success
 from trunkline.api.openapi.schemas import ref, schemas
 from trunkline.contract.problem import MEDIA_TYPE, Refusal
-from trunkline.domain.errors import DELIVERY_CODES, PROBLEMS, DeliveryCode
+from trunkline.domain.errors import DELIVERY_CODES, PROBLEMS, Advice, DeliveryCode
 from trunkline.domain.status import Status
 
 MOCK = "/mock"
@@ -38,7 +38,8 @@ path that does not exist and `method_not_allowed` for a method that a path does 
 
 # Delivery codes
 
-`errorCode` of a record says why a message failed, or why it cannot be told how it ended.
+`errorCode` of a record says why a message failed, or why it cannot be told how it ended. Where sending it again is
+unsafe, it may have been delivered: a second one may reach the recipient.
 
 {codes}"""
 
@@ -240,16 +241,24 @@ def _webhook(name: str, summary: str, text: str, schema: str, bodies: Mapping[st
 
 
 def _problems() -> str:
-    rows = "".join(f"| `{one.code}` | {one.status} | {one.meaning} |\n" for one in PROBLEMS.values())
-    return f"| code | status | meaning |\n|---|---|---|\n{rows}".rstrip()
+    return "\n".join(f"- `{one.code}` **{one.status}** {one.meaning}" for one in PROBLEMS.values())
 
 
 def _codes() -> str:
-    rows = "".join(
-        f"| `{one.code}` | {one.title} | {one.advice or 'none needed'} | {one.meaning} |\n"
-        for one in DELIVERY_CODES.values()
-    )
-    return f"| code | title | send again | meaning |\n|---|---|---|---|\n{rows}".rstrip()
+    return "\n".join(f"- `{one.code}` **{one.title}.** {one.meaning}{_again(one)}" for one in DELIVERY_CODES.values())
+
+
+def _again(entry: DeliveryCode) -> str:
+    """Whether to send a message with this code again, in a word."""
+    return "" if entry.advice is None else f" *Send again: {_ADVICE[entry.advice]}.*"
+
+
+_ADVICE = {
+    Advice.NONE: "no",
+    Advice.LATER: "later",
+    Advice.CHANGE: "once something has changed",
+    Advice.UNSAFE: "unsafe",
+}
 
 
 def catalogue() -> dict[str, Any]:

@@ -14,7 +14,6 @@ Scalar.createApiReference('#reference', {
   orderSchemaPropertiesBy: 'preserve',
   customCss: `
     :root { --scalar-font: system-ui, sans-serif; --scalar-font-code: ui-monospace, monospace; }
-    .markdown td:not(:last-child), .markdown th { white-space: nowrap; word-break: normal; }
     section:focus-visible { outline: none; }
   `,
 });
