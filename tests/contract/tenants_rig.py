@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 from api_rig import Rig
 
-from trunkline.api.app import PATHS, PATHS_OF_ONE
+from trunkline.api.app import PATHS, PATHS_OF_CANCEL, PATHS_OF_ONE
 from trunkline.api.exchange import Later, Request, Response
 from trunkline.domain.token import issue
 
@@ -98,13 +98,18 @@ class Operation:
 
 
 def operations() -> list[Operation]:
-    """Every operation that takes a token: the one place that knows where their list comes from."""
+    """Every operation under each of its paths: the one place that knows where their list comes from.
+
+    Left out are those of the mock, which takes any token and answers with the description's examples.
+    """
     tables = {path.decode(): methods for path, methods in PATHS.items()}
     tables |= {f"{path.decode()}/{{msgId}}": methods for path, methods in PATHS_OF_ONE.items()}
+    tables |= {f"{path.decode()}/{{msgId}}/cancel": methods for path, methods in PATHS_OF_CANCEL.items()}
     return [
         Operation(method.decode(), path, function.__name__.strip("_"))
         for path, methods in tables.items()
         for method, function in methods.items()
+        if not path.startswith("/mock/")
     ]
 
 
@@ -119,7 +124,7 @@ class TenantRig(Rig):
     async def _seed(self, conn: asyncpg.Connection) -> None:
         for tenant in "ab":
             await conn.execute(
-                "INSERT INTO account (public_id, name, dlr_url) VALUES ($1, $2, $3)",
+                "INSERT INTO account (public_id, name, dlr_url, rate_per_s) VALUES ($1, $2, $3, 0)",
                 ACCOUNT[tenant],
                 f"canary account {tenant}",
                 f"https://canary-{tenant}.example.com/",
@@ -127,7 +132,7 @@ class TenantRig(Rig):
         await conn.execute("INSERT INTO carrier (name) VALUES ('canary carrier')")
         for plan in PLANS:
             await conn.execute(
-                "INSERT INTO plan (public_id, account_id, name) VALUES ($1, $2, $3)",
+                "INSERT INTO plan (public_id, account_id, name, rate_per_s) VALUES ($1, $2, $3, 0)",
                 plan.public_id,
                 "ab".index(plan.tenant) + 1,
                 f"canary plan {plan.number}",
@@ -176,7 +181,9 @@ class TenantRig(Rig):
         assert answer.status == 202, answer
         return str(json.loads(answer.body)["msgId"])
 
-    async def answer(self, method: str, target: str, token: Token, *, body: dict[str, Any] | None = None) -> Response:
+    async def answer(
+        self, method: str, target: str, token: Token, *, body: dict[str, Any] | None = None, key: str | None = None
+    ) -> Response:
         """What the API answers, each time to another client address; in the loop of the API."""
         path, _, query = target.partition("?")
         headers = {} if token.rights == "none" else {b"authorization": f"Bearer {self.tokens[token.name]}".encode()}
@@ -184,22 +191,26 @@ class TenantRig(Rig):
         if body is not None:
             headers[b"content-type"] = b"application/json"
             content = json.dumps(body).encode()
+        if key is not None:
+            headers[b"idempotency-key"] = key.encode()
         number = next(self._peers)
         peer = f"198.{18 + number // 62500}.{number // 250 % 250}.{number % 250}"
         request = Request(
             method.encode(), path.encode(), query.encode(), headers, content, False, peer, f"request-{number}"
         )
         found = self.api.handle(request)
-        if isinstance(found, Later):
+        while isinstance(found, Later):
             outcome = asyncio.ensure_future(found.awaited)
             await asyncio.wait([outcome])
             found = self.api.finish(request, found, outcome)
         assert isinstance(found, Response)
         return found
 
-    def ask_as(self, tenant: str, method: str, target: str, *, body: dict[str, Any] | None = None) -> Response:
+    def ask_as(
+        self, tenant: str, method: str, target: str, *, body: dict[str, Any] | None = None, key: str | None = None
+    ) -> Response:
         """As `answer`, with the tenant's token for everything, from outside the loop."""
-        return self.run(self.answer(method, target, FULL[tenant], body=body))
+        return self.run(self.answer(method, target, FULL[tenant], body=body, key=key))
 
     def canaries(self, tenant: str) -> list[bytes]:
         """What nobody but the tenant may ever see."""

@@ -91,7 +91,9 @@ def test_no_token_text_or_number_is_logged(own: Rig, logging: None, capfd: pytes
     written = capfd.readouterr()
     lines = [json.loads(line) for line in written.err.splitlines()]
     events = {line["event"] for line in lines}
-    assert {"api.fault", "accept.bad_row", "accept.unavailable"} <= events, events
+    assert {"api.fault", "accept.bad_row"} <= events, events
+    # Which of them depends on whether the end of the connection was seen before the batch was sent.
+    assert events & {"accept.unavailable", "accept.lost"}, events
     whole = written.out + written.err + json.dumps(lines, ensure_ascii=False)
     marks = ["canary", "\x1b", NUMBER[1:], SENDER[1:], RECIPIENT[1:], unknown, *own.tokens.values()]
     assert [mark for mark in marks if mark in whole] == []

@@ -38,7 +38,7 @@ from tenants_rig import (
     send_body,
 )
 
-from trunkline.api import messages
+from trunkline.api import cancel, messages
 from trunkline.api.exchange import Response
 from trunkline.domain.provisioning import Plan, Provisioning
 from trunkline.domain.provisioning import Token as StoredToken
@@ -63,6 +63,7 @@ ROWS: dict[str, Rows] = {
     "send": Rows(SEND, (404, "plan_not_provisioned"), 202, in_body=True),
     "get": Rows(READ, (403, "plan_not_allowed"), 200),
     "list": Rows(READ, (403, "plan_not_allowed"), 200, query="&status=QUEUED&limit=100"),
+    "cancel": Rows(SEND, (403, "plan_not_allowed"), 200, changes=True),
 }
 
 
@@ -146,7 +147,7 @@ def matrix(tenants: TenantRig) -> list[Cell]:
 
 def test_every_operation_has_its_rows() -> None:
     assert {operation.name for operation in operations()} == set(ROWS)
-    assert len(operations()) >= 10
+    assert len(operations()) >= 12
 
 
 def test_every_cell_is_answered_as_the_table_says(matrix: list[Cell]) -> None:
@@ -290,7 +291,8 @@ def test_with_the_applications_check_gone_nothing_leaks(tenants: TenantRig, monk
         asked.append(plan_id)
         return await page_of(conn, plan_id, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(messages, "_plan", any_plan)
+    monkeypatch.setattr(messages, "readable_plan", any_plan)
+    monkeypatch.setattr(cancel, "readable_plan", any_plan)
     monkeypatch.setattr(records, "get", spied_get)
     monkeypatch.setattr(records, "page", spied_page)
     msg_id = tenants.messages[THEIRS.public_id][0]
@@ -309,6 +311,10 @@ def test_with_the_applications_check_gone_nothing_leaks(tenants: TenantRig, monk
     assert asked == [THEIRS.number] * 6
     assert [answer.status for answer in answers] == [404, 200, 200, 200, 200]
     assert [ids_of(answer) for answer in answers[1:]] == [[]] * 4
+    refused = tenants.ask_as("a", "POST", one.replace("?", "/cancel?"))
+    assert (refused.status, normalised(refused)[2]) == (404, normalised(answers[0])[2])
+    assert json.loads(tenants.ask_as("b", "GET", one).body)["status"] == "QUEUED"
+    answers.append(refused)
     marks = [mark for mark in tenants.canaries("b") if mark != THEIRS.public_id.encode()]
     assert not [mark for mark in marks for answer in answers if mark in answer.headers + answer.body]
 
@@ -329,6 +335,23 @@ def test_the_database_holds_no_usable_token(tenants: TenantRig) -> None:
         for text in (digest, f"\\x{digest}", f"tl_{digest}"):
             reply = tenants.ask("GET", page(OURS.public_id, status="QUEUED"), token=text)
             assert reply.status == 401
+
+
+def test_a_key_is_the_plans_own(tenants: TenantRig) -> None:
+    """The same Idempotency-Key with another tenant, or another plan, is another key."""
+    ids = set()
+    for plan in PLANS:
+        answer = tenants.ask_as(plan.tenant, "POST", "/v1/sendsms", body=send_body(plan), key="shared")
+        assert (answer.status, b"replayed" in answer.headers) == (202, False)
+        ids.add(json.loads(answer.body)["msgId"])
+    assert len(ids) == len(PLANS)
+    for plan in PLANS:
+        again = tenants.ask_as(plan.tenant, "POST", "/v1/sendsms", body=send_body(plan), key="shared")
+        assert (again.status, b"replayed" in again.headers) == (202, True)
+        other = tenants.ask_as(
+            "b" if plan.tenant == "a" else "a", "POST", "/v1/sendsms", body=send_body(plan), key="shared"
+        )
+        assert (other.status, json.loads(other.body)["code"]) == (404, "plan_not_provisioned")
 
 
 @pytest.mark.fault

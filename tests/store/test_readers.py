@@ -28,6 +28,8 @@ UPDATE msg SET account_id = plan_id;
 INSERT INTO mo (plan_id, msg_id, account_id, carrier_id, link_id, sender, recipient, body, digest, received_at)
     SELECT plan_id, msg_id, plan_id, 1, 1, '+15550001111', '12345', 'hello', msg_id::text::bytea, now()
     FROM msg;
+INSERT INTO idempotency (plan_id, key, request_hash, msg_id, parts, at)
+    SELECT plan_id, msg_id::text, '', msg_id, 1, now() FROM msg;
 """
 
 
@@ -76,7 +78,7 @@ def test_a_foreign_plan_has_no_rows_whatever_the_application_asks(database: str)
             async with readers.of(account_id) as conn:
                 assert await everything(conn, own) > 100
                 assert await everything(conn, foreign) == 0
-                for table in ("msg", "mo", "ref"):
+                for table in ("msg", "mo", "ref", "idempotency"):
                     plans = await conn.fetch(f"SELECT DISTINCT plan_id FROM {table}")
                     assert [row["plan_id"] for row in plans] == [own], table
         async with readers.of(OURS) as conn:
@@ -93,7 +95,7 @@ def test_no_account_no_rows(database: str) -> None:
         for setting in ("RESET", "SET trunkline.account = ''", "SET trunkline.account = 0"):
             if setting != "RESET":
                 await conn.execute(setting)
-            for table in ("msg", "mo", "ref"):
+            for table in ("msg", "mo", "ref", "idempotency"):
                 assert await conn.fetchval(f"SELECT count(*) FROM {table}") == 0, (setting, table)
             assert await everything(conn, OUR_PLAN) == 0
         await conn.close()
@@ -123,7 +125,7 @@ def test_the_role_reads_parents_and_nothing_else(database: str) -> None:
             for statement in ("DELETE FROM msg", "UPDATE msg SET body = ''", "INSERT INTO mo DEFAULT VALUES"):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await conn.execute(statement)
-        assert allowed == {"msg", "mo", "ref"}
+        assert allowed == {"msg", "mo", "ref", "idempotency", "clock"}
 
     run(database, work)
 

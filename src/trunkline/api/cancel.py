@@ -9,13 +9,14 @@ from trunkline.api.sendsms import SCOPE
 from trunkline.contract.listing import Get, read_cancel
 from trunkline.contract.problem import Refusal
 from trunkline.contract.record import record_json
-from trunkline.domain.provisioning import Plan
+from trunkline.domain.provisioning import AccountId, Plan
 from trunkline.runtime import log
 from trunkline.settle.withdraw import withdraw
 from trunkline.store import records
 from trunkline.store.db import ConnectionLost
 
 _log = log.get_logger()
+_NOT_FOUND = Refusal("message_not_found", "This service plan has no message with this id.")
 
 
 def cancel(context: Context, request: Request) -> Answer:
@@ -34,14 +35,18 @@ def cancel(context: Context, request: Request) -> Answer:
     if (over := context.limits.charge_plan(request, plan)) is not None:
         return refused(over, request.request_id)
     return Later(
-        _cancel(context, plan, wanted),
+        _cancel(context, admitted[1].account_id, plan, wanted),
         lambda found: found if isinstance(found, Response) else refused(found, request.request_id),
     )
 
 
-async def _cancel(context: Context, plan: Plan, wanted: Get) -> Response | Refusal:
+async def _cancel(context: Context, account_id: AccountId, plan: Plan, wanted: Get) -> Response | Refusal:
     begun = False
     try:
+        # Cancelling is done as the login; that the message is the token's is read under row-level security before.
+        async with context.readers.of(account_id) as conn:
+            if await records.get(conn, plan.plan_id, wanted.msg_id) is None:
+                return _NOT_FOUND
         async with context.writers.acquire() as conn:
             begun = True
             cancelled = await withdraw(conn, plan.plan_id, wanted.msg_id)
@@ -52,7 +57,7 @@ async def _cancel(context: Context, plan: Plan, wanted: Get) -> Response | Refus
             return Refusal("outcome_unknown", detail, msg_id=str(wanted.msg_id))
         return unavailable("Messages cannot be cancelled at the moment.")
     if record is None:
-        return Refusal("message_not_found", "This service plan has no message with this id.")
+        return _NOT_FOUND
     if not cancelled:
         return Refusal("not_cancellable", "The message is on its way to the carrier, or final.")
     _log.info("message.cancelled", plan_id=plan.plan_id, msg_id=str(wanted.msg_id))

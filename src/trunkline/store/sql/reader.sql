@@ -3,7 +3,8 @@
 
 -- name: provide
 -- Makes the role where it is missing, lets the login become it, and lets it read what customers read: the parents only,
--- since a partition does not have its parent's policies. Whatever is there already is left alone.
+-- since a partition does not have its parent's policies; and the clock, which belongs to nobody. Whatever is there already
+-- is left alone.
 DO $$
 DECLARE
     -- From PostgreSQL 16 on who makes a role may grant it, and is not a member of it.
@@ -31,8 +32,9 @@ BEGIN
         OR NOT has_table_privilege('trunkline_reader', 'mo', 'SELECT')
         OR NOT has_table_privilege('trunkline_reader', 'ref', 'SELECT')
         OR NOT has_table_privilege('trunkline_reader', 'idempotency', 'SELECT')
+        OR NOT has_table_privilege('trunkline_reader', 'clock', 'SELECT')
         OR NOT has_column_privilege('trunkline_reader', 'plan', 'account_id', 'SELECT') THEN
-        GRANT SELECT ON msg, mo, ref, idempotency TO trunkline_reader;
+        GRANT SELECT ON msg, mo, ref, idempotency, clock TO trunkline_reader;
         GRANT SELECT (plan_id, account_id) ON plan TO trunkline_reader;
     END IF;
 END $$;
