@@ -44,7 +44,9 @@ class Node:
             provisioning=lambda: picture,
             accept=lambda submission: pytest.fail("its sender is not authorised"),
             first_choice=lambda provisioning, plan_id, country: CarrierId(1),
-            pool=None,  # type: ignore[arg-type]
+            in_work=lambda plan_id, key: None,
+            readers=None,  # type: ignore[arg-type]
+            writers=None,  # type: ignore[arg-type]
             limits=self.limits,
             now_ms=lambda: 1_900_000_000_000,
             cursor_key=bytes(32),
