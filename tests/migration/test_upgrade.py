@@ -10,7 +10,7 @@ import asyncpg
 from trunkline.store.migrate import known, migrate
 
 # The schema before the first migration. It never changes: there are databases that look like this.
-FIRST = Path(__file__).with_name("schema_before_0001.sql")
+FIRST = Path(__file__).with_name("schema_0000.sql")
 
 _CATALOGUE = {
     "relations": "SELECT c.oid::regclass::text, c.relkind, c.relpersistence, c.reloptions, c.relrowsecurity,"

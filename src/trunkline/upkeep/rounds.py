@@ -42,7 +42,7 @@ class Rounds:
             Task("leases", 1.0, self._leases),
             Task("doubts", 0.5, self._doubts),
             Task("look", 2.0, self._look_again),
-            Task("queued", 1.0, self._queued),
+            Task("queued", 3.0, self._queued),  # reads the whole queue
             Task("keys", 60.0, self._keys),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),

@@ -1,0 +1,420 @@
+-- The whole schema as it stands now. An empty database gets this file; an older one gets there by migrations/.
+--
+-- Internal ids of accounts, plans, carriers and links are integers (narrow keys on the hot tables);
+-- the 24-digit ids that customers see are `public_id`. msg_id is a UUID version 7, so its order is the order of
+-- acceptance and its time is the record's creation time. Status numbers are those of domain/status.py.
+-- Hot tables have no foreign keys: a constraint between them would take locks on every message.
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Time. now() is for leases only; whatever a sandbox user may want to move goes by trunkline_now().
+
+CREATE TABLE clock (
+    only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    shift     interval NOT NULL DEFAULT '0',
+    held_at   timestamptz                       -- set: the clock stands still here
+);
+INSERT INTO clock DEFAULT VALUES;
+
+CREATE FUNCTION trunkline_now() RETURNS timestamptz LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE t timestamptz;
+BEGIN
+    SELECT coalesce(held_at, clock_timestamp() + shift) INTO t FROM clock;
+    RETURN t;
+END $$;
+
+-- First msg_id of a moment: the bound of a partition, the edge of a time window.
+CREATE FUNCTION msg_id_floor(at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- The installation
+
+CREATE TABLE installation (
+    only_row              boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    installation_id       uuid NOT NULL DEFAULT gen_random_uuid(),
+    provisioning_version  bigint NOT NULL DEFAULT 1,
+    cursor_key            bytea                 -- signs list cursors; encrypted with the settings' key
+);
+INSERT INTO installation DEFAULT VALUES;
+
+CREATE TABLE migration (
+    name        text PRIMARY KEY,
+    applied_at  timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE audit (
+    audit_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at        timestamptz NOT NULL DEFAULT now(),
+    actor     text NOT NULL,
+    action    text NOT NULL,                    -- for instance plan.created, token.issued
+    subject   text NOT NULL,
+    detail    jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX audit_subject ON audit (subject, audit_id);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Provisioning: who may send what over which carrier
+
+CREATE TABLE account (
+    account_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id   text NOT NULL UNIQUE CHECK (public_id ~ '^[0-9a-f]{24}$'),
+    name        text NOT NULL,
+    active      boolean NOT NULL DEFAULT true,
+    dlr_url     text,
+    mo_url      text
+);
+
+CREATE TABLE plan (
+    plan_id         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    public_id       text NOT NULL UNIQUE CHECK (public_id ~ '^[0-9a-f]{24}$'),
+    account_id      integer NOT NULL REFERENCES account,
+    name            text NOT NULL,
+    active          boolean NOT NULL DEFAULT true,
+    dlr_url         text,
+    mo_url          text,
+    at_least_once   boolean NOT NULL DEFAULT false,   -- resend once after an unknown outcome; else end UNKNOWN
+    resolve_after_s integer NOT NULL DEFAULT 600,     -- how long an unknown outcome waits for a receipt
+    validity_s      integer NOT NULL DEFAULT 259200,
+    priority        smallint NOT NULL DEFAULT 0,      -- higher goes first
+    unknown_events  boolean NOT NULL DEFAULT true,
+    countries       text[],                           -- null: every country
+    hook_secrets    bytea[] NOT NULL DEFAULT '{}'     -- newest first; encrypted with the settings' key
+);
+
+CREATE TABLE token (
+    token_id    integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id  integer NOT NULL REFERENCES account,
+    label       text NOT NULL,
+    hash        bytea NOT NULL UNIQUE,                -- SHA-256 of the token; the token itself is nowhere
+    scopes      text[] NOT NULL,
+    plan_ids    integer[],                            -- null: every plan of the account
+    networks    text[],                               -- CIDRs; null: from everywhere
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    expires_at  timestamptz,
+    revoked_at  timestamptz
+);
+
+CREATE TABLE sender (
+    sender_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    plan_id    integer NOT NULL REFERENCES plan,
+    address    text NOT NULL,
+    state      text NOT NULL DEFAULT 'approved',      -- approved, pending, denied; anything else is unrecognised
+    UNIQUE (plan_id, address)
+);
+CREATE INDEX sender_address ON sender (address);
+
+CREATE TABLE carrier (
+    carrier_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL UNIQUE,
+    active      boolean NOT NULL DEFAULT true,
+    dialect     jsonb NOT NULL DEFAULT '{}'
+);
+
+CREATE TABLE link (
+    link_id      integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    carrier_id   integer NOT NULL REFERENCES carrier,
+    name         text NOT NULL,
+    host         text NOT NULL,
+    port         integer NOT NULL,
+    system_id    text NOT NULL,
+    password     bytea NOT NULL,                      -- encrypted with the settings' key
+    system_type  text NOT NULL DEFAULT '',
+    bind_mode    text NOT NULL DEFAULT 'transceiver',
+    bind_count   smallint NOT NULL DEFAULT 1,         -- so many sessions with the same credentials
+    send_window  smallint NOT NULL DEFAULT 10,        -- unanswered submit_sm per session
+    tls          boolean NOT NULL DEFAULT false,
+    timers       jsonb NOT NULL DEFAULT '{}',
+    active       boolean NOT NULL DEFAULT true,
+    UNIQUE (carrier_id, name)
+);
+
+CREATE TABLE route (
+    route_id    integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL UNIQUE,
+    carrier_id  integer NOT NULL REFERENCES carrier,
+    priority    integer NOT NULL DEFAULT 0,           -- higher is tried first
+    plan_id     integer REFERENCES plan,              -- null: every plan
+    countries   text[],                               -- null: every country
+    active      boolean NOT NULL DEFAULT true
+);
+
+-- Processes keep provisioning in memory and poll its version; every change, whoever makes it, moves the version.
+CREATE FUNCTION provisioning_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE installation SET provisioning_version = provisioning_version + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON account FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON plan    FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON token   FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sender  FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON carrier FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON link    FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON route   FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Messages. A row is written at acceptance and once more when it is final; SENT is a row in ref, not an update here.
+
+CREATE TABLE msg (
+    plan_id           integer NOT NULL,
+    msg_id            uuid NOT NULL,
+    account_id        integer NOT NULL,
+    sender            text,
+    recipient         text,
+    body              text,
+    callback_url      text,
+    client_reference  text,
+    country           text,
+    mccmnc            text,
+    encoding          smallint NOT NULL,
+    parts             smallint NOT NULL,
+    expires_at        timestamptz NOT NULL,
+    price_micro       bigint,
+    ptf_micro         bigint,
+    currency          text,
+    status            smallint,                 -- null until final: no index names it, so the last update can stay on its page
+    error_code        smallint NOT NULL DEFAULT 0,
+    sent_at           timestamptz,
+    final_at          timestamptz,
+    resubmitted       boolean NOT NULL DEFAULT false,
+    late              boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (plan_id, msg_id)
+) PARTITION BY RANGE (msg_id);
+-- Led by the recipient, so that no look-up by (plan_id, msg_id) can ever be planned over it.
+CREATE INDEX msg_recipient ON msg (recipient, plan_id, msg_id);
+
+-- Due now: one narrow row a message. `missing` is the set of its parts still to be submitted, bit 0 = part 1.
+CREATE TABLE mt_queue (
+    carrier_id  integer NOT NULL,
+    plan_id     integer NOT NULL,
+    priority    smallint NOT NULL,
+    msg_id      uuid NOT NULL,
+    missing     bigint NOT NULL,
+    parts       smallint NOT NULL,              -- how many bits of missing are set: what it takes of a window
+    tries       smallint NOT NULL DEFAULT 0,
+    resubmitted boolean NOT NULL DEFAULT false,
+    expires_at  timestamptz NOT NULL,
+    PRIMARY KEY (carrier_id, priority, plan_id, msg_id)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+
+-- Due later: sendAt and retries. The mover puts them into mt_queue when their time comes.
+CREATE TABLE mt_later (
+    plan_id     integer NOT NULL,
+    msg_id      uuid NOT NULL,
+    due_at      timestamptz NOT NULL,
+    carrier_id  integer NOT NULL,
+    priority    smallint NOT NULL,
+    missing     bigint NOT NULL,
+    parts       smallint NOT NULL,
+    tries       smallint NOT NULL DEFAULT 0,
+    resubmitted boolean NOT NULL DEFAULT false,
+    expires_at  timestamptz NOT NULL,
+    PRIMARY KEY (plan_id, msg_id)
+);
+CREATE INDEX mt_later_due ON mt_later (due_at);
+
+-- The intent: committed before a byte of the part goes to the carrier.
+CREATE TABLE inflight (
+    plan_id     integer NOT NULL,
+    msg_id      uuid NOT NULL,
+    part_no     smallint NOT NULL,
+    carrier_id  integer NOT NULL,
+    epoch       bigint NOT NULL,                -- the dispatcher that claimed it
+    claim_no    integer NOT NULL,               -- its how many-th claim: tells one whose answer was lost
+    claimed_at  timestamptz NOT NULL,
+    tries       smallint NOT NULL,
+    resubmitted boolean NOT NULL,
+    PRIMARY KEY (plan_id, msg_id, part_no)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+
+-- Written to the carrier, outcome unknown: waits for a receipt or a late response until resolve_at.
+CREATE TABLE doubt (
+    plan_id     integer NOT NULL,
+    msg_id      uuid NOT NULL,
+    part_no     smallint NOT NULL,
+    carrier_id  integer NOT NULL,
+    recipient   text NOT NULL,
+    code        smallint NOT NULL,              -- 901 link lost, 902 no response
+    claimed_at  timestamptz NOT NULL,
+    resolve_at  timestamptz NOT NULL,
+    tries       smallint NOT NULL,
+    resubmitted boolean NOT NULL,
+    PRIMARY KEY (plan_id, msg_id, part_no)
+);
+CREATE INDEX doubt_resolve ON doubt (resolve_at);
+CREATE INDEX doubt_recipient ON doubt (carrier_id, recipient);
+
+-- A part that the carrier accepted: the way back from its receipt, and the record of that attempt.
+-- The id index is not unique: carriers use ids again; the newest row with the same recipient wins.
+CREATE TABLE ref (
+    carrier_id    integer NOT NULL,
+    canonical_id  text NOT NULL,
+    recipient     text NOT NULL,
+    plan_id       integer NOT NULL,
+    msg_id        uuid NOT NULL,
+    part_no       smallint NOT NULL,
+    parts         smallint NOT NULL,
+    link_id       integer NOT NULL,
+    tries         smallint NOT NULL,
+    resubmitted   boolean NOT NULL,
+    claimed_at    timestamptz NOT NULL,
+    sent_at       timestamptz NOT NULL
+) PARTITION BY RANGE (sent_at);
+CREATE INDEX ref_id ON ref (carrier_id, canonical_id);
+CREATE INDEX ref_msg ON ref (plan_id, msg_id);
+
+-- An attempt that was not accepted.
+CREATE TABLE attempt (
+    plan_id         integer NOT NULL,
+    msg_id          uuid NOT NULL,
+    part_no         smallint NOT NULL,
+    carrier_id      integer NOT NULL,
+    link_id         integer,
+    tries           smallint NOT NULL,
+    claimed_at      timestamptz NOT NULL,
+    ended_at        timestamptz NOT NULL,
+    outcome         text NOT NULL,              -- refused, throttled, not_sent, lost, unanswered, ...
+    command_status  bigint,
+    next_at         timestamptz                 -- when it is tried again, if it is
+) PARTITION BY RANGE (ended_at);
+CREATE INDEX attempt_msg ON attempt (plan_id, msg_id);
+
+-- Where the parts of a message with several parts ended. Written first, counted after the commit.
+CREATE TABLE part_outcome (
+    plan_id     integer NOT NULL,
+    msg_id      uuid NOT NULL,
+    part_no     smallint NOT NULL,
+    status      smallint NOT NULL,
+    error_code  smallint NOT NULL,
+    at_submit   boolean NOT NULL,               -- refused in submit_sm_resp (else told by a receipt)
+    at          timestamptz NOT NULL,
+    PRIMARY KEY (plan_id, msg_id, part_no)
+);
+CREATE INDEX part_outcome_at ON part_outcome (at);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- What carriers tell us: append only
+
+CREATE TABLE receipt (
+    carrier_id    integer NOT NULL,
+    link_id       integer NOT NULL,
+    received_at   timestamptz NOT NULL,
+    canonical_id  text,
+    recipient     text,
+    plan_id       integer,                      -- null: no message of ours was found for it (yet)
+    msg_id        uuid,
+    part_no       smallint,
+    stat          text,
+    err           text,
+    status        smallint NOT NULL,            -- SENT: moves nothing
+    error_code    smallint NOT NULL,
+    raw           bytea                         -- the PDU, where it was not understood or not matched
+) PARTITION BY RANGE (received_at);
+CREATE INDEX receipt_msg ON receipt (plan_id, msg_id) WHERE msg_id IS NOT NULL;
+
+-- Receipts whose message is not known yet: the response may still be on its way to the database.
+CREATE TABLE parked (
+    park_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    carrier_id    integer NOT NULL,
+    canonical_id  text NOT NULL,
+    source        text NOT NULL,                -- either address of a receipt may be the recipient
+    destination   text NOT NULL,
+    received_at   timestamptz NOT NULL,
+    link_id       integer NOT NULL,
+    stat          text,
+    err           text,
+    status        smallint NOT NULL,
+    error_code    smallint NOT NULL
+);
+CREATE INDEX parked_id ON parked (carrier_id, canonical_id);
+
+CREATE TABLE mo (
+    plan_id      integer NOT NULL,              -- 0: no plan has this destination
+    msg_id       uuid NOT NULL,
+    account_id   integer NOT NULL,
+    carrier_id   integer NOT NULL,
+    link_id      integer NOT NULL,
+    sender       text,
+    recipient    text,
+    body         text,
+    binary_hex   text,
+    keyword      text,
+    partial      boolean NOT NULL DEFAULT false,
+    digest       bytea NOT NULL,                -- of what the carrier sent: tells a repeat
+    received_at  timestamptz NOT NULL,
+    PRIMARY KEY (plan_id, msg_id)
+) PARTITION BY RANGE (msg_id);
+CREATE INDEX mo_digest ON mo (digest);
+
+-- What could not be decoded at all; answered OK, kept for the operator.
+CREATE TABLE quarantine (
+    quarantine_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    carrier_id     integer NOT NULL,
+    link_id        integer NOT NULL,
+    at             timestamptz NOT NULL,
+    reason         text NOT NULL,
+    raw            bytea NOT NULL
+);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Webhooks: rows of ids; the body is rendered from the record, which no longer changes. n: 0 MO, 1 SENT, 2 final, 3 correction.
+
+-- Events to deliver, in lanes of (origin, plan). Written once and deleted once acknowledged; which of them are under way
+-- only the process knows that holds the lane (webhooks/claim), so nothing is rewritten for an attempt that succeeds.
+-- One index: where an event stands is its key. That there is one row for each (plan_id, msg_id, n) follows from the
+-- guard under which a message becomes final.
+CREATE TABLE hook_queue (
+    plan_id    integer NOT NULL,
+    origin     text NOT NULL,
+    due_at     timestamptz NOT NULL,
+    msg_id     uuid NOT NULL,
+    n          smallint NOT NULL,
+    tries      smallint NOT NULL DEFAULT 0,
+    configured boolean NOT NULL,                -- the URL is the plan's or the account's, not the message's own
+    url        text NOT NULL,
+    PRIMARY KEY (origin, plan_id, due_at, msg_id, n)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+
+CREATE TABLE hook_attempt (
+    plan_id     integer NOT NULL,
+    msg_id      uuid NOT NULL,
+    n           smallint NOT NULL,
+    tries       smallint NOT NULL,              -- its number: 1 for the first attempt
+    at          timestamptz NOT NULL,
+    status      smallint,                       -- HTTP status; null: no answer
+    failure     text,
+    latency_ms  integer NOT NULL,
+    excerpt     bytea,
+    next_at     timestamptz
+) PARTITION BY RANGE (at);
+CREATE INDEX hook_attempt_msg ON hook_attempt (plan_id, msg_id);
+
+CREATE TABLE hook_dead (
+    plan_id   integer NOT NULL,
+    msg_id    uuid NOT NULL,
+    n         smallint NOT NULL,
+    origin    text NOT NULL,
+    url       text NOT NULL,
+    tries     smallint NOT NULL,
+    reason    text NOT NULL,
+    died_at   timestamptz NOT NULL,
+    PRIMARY KEY (plan_id, msg_id, n)
+);
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Dispatchers: the only lease. A carrier, with all its links, belongs to one of them.
+
+CREATE TABLE dispatcher (
+    epoch        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    node         text NOT NULL,
+    pid          integer NOT NULL,
+    started_at   timestamptz NOT NULL DEFAULT now(),
+    lease_until  timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE TABLE carrier_lease (
+    carrier_id  integer PRIMARY KEY,
+    epoch       bigint NOT NULL,
+    up_at       timestamptz                     -- when a link was last seen up: tells 461 from 702
+) WITH (fillfactor = 50);
