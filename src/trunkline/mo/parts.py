@@ -24,9 +24,7 @@ from trunkline.text.udh import Concat
 
 _log = log.get_logger()
 _JOINED = metrics.counter("trunkline_inbound_joined", "Messages from handsets made of parts.", "outcome")
-_LATE = metrics.counter(
-    "trunkline_inbound_late_parts", "Parts that came after their message was delivered without them."
-)
+_LATE = metrics.counter("trunkline_inbound_late_parts", "Parts that came after their message was delivered.")
 
 
 def row(carrier_id: CarrierId, link_id: int, message: Inbound, concat: Concat) -> PartRow:
@@ -35,10 +33,13 @@ def row(carrier_id: CarrierId, link_id: int, message: Inbound, concat: Concat) -
     coding = message.coding
     holds = (coding.codec, coding.locking, coding.single, message.octets)
     return PartRow(
-        sha256(repr(belongs).encode()).digest()[:16], concat.seq, sha256(repr(holds).encode()).digest()[:16], carrier_id,
-        link_id, message.source, message.destination, concat.total, coding.codec, coding.locking, coding.single,
-        message.octets,
+        _hash(belongs), concat.seq, _hash(holds), carrier_id, link_id, message.source, message.destination,
+        concat.total, coding.codec, coding.locking, coding.single, message.octets,
     )  # fmt: skip
+
+
+def _hash(values: tuple[object, ...]) -> bytes:
+    return sha256(repr(values).encode()).digest()[:16]
 
 
 class Sorted(NamedTuple):
@@ -65,7 +66,7 @@ def sort(parts: Iterable[StoredPart]) -> Sorted:
         waiting = [msg_id for msg_id, numbers in delivered.items() if part.part_no not in numbers]
         if lacking:
             lacking[-1][part.part_no] = part
-        elif waiting and len(delivered[waiting[-1]]) < part.total:
+        elif waiting:
             delivered[waiting[-1]].add(part.part_no)
             late.append((part, waiting[-1]))
         else:
@@ -97,19 +98,17 @@ class Joiner:
         self._now_ms = now_ms
 
     async def look(self, conn: Connection, set_keys: Collection[bytes]) -> int:
-        """Delivers what is complete of these sets, and what has waited for an hour. Returns how many parts are settled."""
+        """Delivers what is complete of these sets, and what has waited for an hour. Returns of how many parts."""
         provisioning = self._provisioning()
         if provisioning is None:
             return 0
         async with conn.transaction():
             await inbound.lock_sets(conn, set_keys)
-            found = sorted(
-                await inbound.sets(conn, set_keys), key=lambda part: part.set_key
-            )  # stable: still by arrival
-            sorted_sets = [sort(parts) for _, parts in groupby(found, key=lambda part: part.set_key)]
-            ready = [m for one in sorted_sets for m in one.messages if len(m) == m[0].total or m[0].overdue]
+            found = await inbound.sets(conn, set_keys)
+            sets = [sort(parts) for _, parts in groupby(found, key=lambda part: part.set_key)]
+            ready = [m for one in sets for m in one.messages if len(m) == m[0].total or m[0].overdue]
             messages = [self._message(parts, provisioning) for parts in ready]
-            late = [one for sorted_set in sorted_sets for one in sorted_set.late]
+            late = [part for one in sets for part in one.late]
             ended = [(p, m.row.msg_id) for parts, m in zip(ready, messages, strict=True) for p in parts] + late
             if messages:
                 await inbound.store_joined(conn, messages)

@@ -1,4 +1,4 @@
-"""Messages from handsets (MO): stored with the webhook row that tells them; their parts; the binds that they came on."""
+"""Messages from handsets (MO): stored with the webhook row that tells them; their parts, and the binds they came on."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def lock_sets(conn: Connection, set_keys: Collection[bytes]) -> None:
 
 
 async def sets(conn: Connection, set_keys: Collection[bytes]) -> list[StoredPart]:
-    """All parts of some sets, in the order in which they came."""
+    """All parts of some sets, set by set, each in the order in which they came."""
     return [StoredPart._make(row) for row in await conn.fetch(_SQL.sets, list(set_keys))]
 
 
