@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from trunkline.carriers import inbound
 from trunkline.carriers.encode import encode_parts
 from trunkline.domain.ids import MsgIds
+from trunkline.domain.provisioning import CarrierId
 from trunkline.mo import parts
 from trunkline.store.inbound import StoredPart
 from trunkline.text.udh import Concat, concat_header
@@ -34,8 +35,8 @@ class Kept:
 
     def comes(self, message: inbound.Inbound) -> None:
         assert message.concat is not None
-        row = parts.row(1, 1, message, message.concat)  # type: ignore[arg-type]
-        self.rows.setdefault((row.set_key, row.part_no, row.digest), StoredPart(*row, _NOW, None, False))
+        row = parts.row(CarrierId(1), 1, message, message.concat)
+        self.rows.setdefault((row.set_key, row.part_no, row.digest), StoredPart(*row, _NOW, None, None, False))
         mine = [stored for stored in self.rows.values() if stored.set_key == row.set_key]
         for found in parts.sort(mine).messages:
             if len(found) == found[0].total:
@@ -43,7 +44,7 @@ class Kept:
                 msg_id = _IDS.new(1)
                 for part in found:
                     key = (part.set_key, part.part_no, part.digest)
-                    self.rows[key] = part._replace(octets=None, msg_id=msg_id)
+                    self.rows[key] = part._replace(octets=None, msg_id=msg_id, joined_at=_NOW)
 
 
 def read(esm_class: int, data_coding: int, octets: bytes) -> inbound.Inbound:
@@ -77,12 +78,13 @@ def test_cut_anywhere(text: str, data: st.DataObject) -> None:
     assert kept.texts == [text]
 
 
-stored = st.builds(
-    lambda number, letter, joined: StoredPart(
+def stored_part(number: int, letter: str, msg_id: Any) -> StoredPart:
+    octets, joined_at = (letter.encode(), None) if msg_id is None else (None, _NOW)
+    return StoredPart(
         b"key",
         number,
         letter.encode(),
-        1,
+        CarrierId(1),
         1,
         "",
         "",
@@ -90,11 +92,16 @@ stored = st.builds(
         "gsm7",
         0,
         0,
-        letter.encode(),
+        octets,
         _NOW,
-        joined,
-        False,  # type: ignore[arg-type]
-    ),
+        msg_id,
+        joined_at,
+        False,
+    )
+
+
+stored = st.builds(
+    stored_part,
     st.integers(1, 3),
     st.sampled_from("abc"),
     st.sampled_from([None, None, _IDS.new(1), _IDS.new(2)]),
@@ -104,7 +111,7 @@ stored = st.builds(
 @given(st.lists(stored, max_size=12))
 def test_every_open_part_has_one_place(rows: list[StoredPart]) -> None:
     found = parts.sort(rows)
-    placed = [part for message in found.messages for part in message] + [part for part, _ in found.late]
+    placed = [part for message in found.messages for part in message] + [late.part for late in found.late]
     assert sorted(map(repr, placed)) == sorted(repr(row) for row in rows if row.msg_id is None)
     for message in found.messages:
         assert len({part.part_no for part in message}) == len(message)
@@ -114,7 +121,7 @@ def test_every_open_part_has_one_place(rows: list[StoredPart]) -> None:
 def test_what_belongs_together_says_the_same(ref: int, total: int, number: int) -> None:
     """Reference, width and total tell sets apart; the number does not."""
     message = read(0, 0, b"x")
-    one = parts.row(1, 1, message, Concat(ref, total, number, 8))  # type: ignore[arg-type]
+    one = parts.row(CarrierId(1), 1, message, Concat(ref, total, number, 8))
     for other in (Concat(ref ^ 1, total, number, 8), Concat(ref, total + 1, number, 8), Concat(ref, total, number, 16)):
-        assert parts.row(1, 1, message, other).set_key != one.set_key  # type: ignore[arg-type]
-    assert parts.row(1, 2, message, Concat(ref, total, number + 1, 8)).set_key == one.set_key  # type: ignore[arg-type]
+        assert parts.row(CarrierId(1), 1, message, other).set_key != one.set_key
+    assert parts.row(CarrierId(1), 2, message, Concat(ref, total, number + 1, 8)).set_key == one.set_key

@@ -98,7 +98,7 @@ class Desk:
             source_addr=source, destination_addr=to, short_message=text, esm_class=esm_class, data_coding=coding
         )
         message = parse(esm_class, coding, text, source, 1, to, 0)
-        self.inbox.messages.add(IncomingMessage(self.bind(bind), pdu, LINK, message))  # type: ignore[arg-type]
+        self.inbox.messages.add(IncomingMessage(self.bind(bind), pdu, LINK, message))
 
     async def stored(self, **given: Any) -> list[tuple[Any, ...]]:
         """One message comes and is answered; everything that is stored so far."""

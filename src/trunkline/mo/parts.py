@@ -6,6 +6,7 @@ looking: of sessions that each stored one part at the same instant the last sees
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Sequence
 from hashlib import sha256
 from itertools import groupby
@@ -42,11 +43,19 @@ def _hash(values: tuple[object, ...]) -> bytes:
     return sha256(repr(values).encode()).digest()[:16]
 
 
+class Late(NamedTuple):
+    """A part of a message that was delivered without it."""
+
+    part: StoredPart
+    msg_id: UUID
+    joined_at: dt.datetime | None
+
+
 class Sorted(NamedTuple):
-    """The parts of one set: messages that may still grow, and parts of messages that were delivered without them."""
+    """The parts of one set: messages that may still grow, and parts that are too late."""
 
     messages: list[list[StoredPart]]
-    late: list[tuple[StoredPart, UUID]]
+    late: list[Late]
 
 
 def sort(parts: Iterable[StoredPart]) -> Sorted:
@@ -56,19 +65,21 @@ def sort(parts: Iterable[StoredPart]) -> Sorted:
     and goes to the newest that lacks it. What only a message lacks that was delivered as it was is late.
     """
     messages: list[dict[int, StoredPart]] = []
-    delivered: dict[UUID, set[int]] = {}
+    delivered: dict[UUID, dict[int, StoredPart]] = {}
     late = []
     for part in parts:
         if part.msg_id is not None:
-            delivered.setdefault(part.msg_id, set()).add(part.part_no)
+            delivered.setdefault(part.msg_id, {})[part.part_no] = part
             continue
         lacking = [message for message in messages if part.part_no not in message]
-        waiting = [msg_id for msg_id, numbers in delivered.items() if part.part_no not in numbers]
+        too_late = [msg_id for msg_id, message in delivered.items() if part.part_no not in message]
         if lacking:
             lacking[-1][part.part_no] = part
-        elif waiting:
-            delivered[waiting[-1]].add(part.part_no)
-            late.append((part, waiting[-1]))
+        elif too_late:
+            message = delivered[too_late[-1]]
+            # It is kept for as long as the rest of its message, so that the rest is always all there is of it.
+            late.append(Late(part, too_late[-1], next(iter(message.values())).joined_at))
+            message[part.part_no] = part
         else:
             messages.append({part.part_no: part})
     return Sorted([list(message.values()) for message in messages], late)
@@ -109,21 +120,21 @@ class Joiner:
             ready = [m for one in sets for m in one.messages if len(m) == m[0].total or m[0].overdue]
             messages = [self._message(parts, provisioning) for parts in ready]
             late = [part for one in sets for part in one.late]
-            ended = [(p, m.row.msg_id) for parts, m in zip(ready, messages, strict=True) for p in parts] + late
+            ended = [(p, m.row.msg_id, None) for parts, m in zip(ready, messages, strict=True) for p in parts]
             if messages:
                 await inbound.store_joined(conn, messages)
-            for part, msg_id in late:
+            for part, msg_id, _ in late:
                 reason = f"part {part.part_no} of {part.total} came after its message {msg_id} was delivered without it"
                 await receipts.quarantine(conn, part.carrier_id, [(part.link_id, reason, part.octets or b"")])
-            if ended:
-                await inbound.end_parts(conn, ended)
+            if ended or late:
+                await inbound.end_parts(conn, [*ended, *late])
         partial = sum(message.partial for message in messages)
         _JOINED.of("partial").value += partial
         _JOINED.of("whole").value += len(messages) - partial
         _LATE.of().value += len(late)
         if partial or late:
             _log.info("inbound.parts_missing", partial=partial, late=len(late))
-        return len(ended)
+        return len(ended) + len(late)
 
     def _message(self, parts: Sequence[StoredPart], provisioning: Provisioning) -> Joined:
         first = parts[0]

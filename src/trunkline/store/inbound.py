@@ -68,6 +68,7 @@ class StoredPart(NamedTuple):
     octets: bytes | None
     received_at: dt.datetime
     msg_id: UUID | None
+    joined_at: dt.datetime | None
     overdue: bool
 
 
@@ -140,10 +141,11 @@ async def store_joined(conn: Connection, messages: Sequence[Joined]) -> None:
     await conn.fetch(_SQL.store_joined, *columns([(*m.row, m.partial, m.received_at) for m in messages], 13))
 
 
-async def end_parts(conn: Connection, parts: Sequence[tuple[StoredPart, UUID]]) -> None:
-    """Parts that belong to a message now: emptied, and kept for as long as they may come again."""
-    rows = [(part.set_key, part.part_no, part.digest, msg_id) for part, msg_id in parts]
-    await conn.execute(_SQL.end_parts, *columns(rows, 4))
+async def end_parts(conn: Connection, parts: Sequence[tuple[StoredPart, UUID, dt.datetime | None]]) -> None:
+    """Parts that belong to a message, joined now or at the time given: emptied, and kept for as long as they may come
+    again."""
+    rows = [(part.set_key, part.part_no, part.digest, msg_id, joined_at) for part, msg_id, joined_at in parts]
+    await conn.fetch(_SQL.end_parts, *columns(rows, 5))
 
 
 async def sets_due(conn: Connection) -> list[bytes]:

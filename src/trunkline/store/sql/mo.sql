@@ -89,7 +89,7 @@ SELECT pg_advisory_xact_lock(n) FROM unnest($1::bigint[]) AS n
 -- name: sets
 -- All parts of some sets, set by set in the order in which they came, those that were joined in the last hour included.
 SELECT set_key, part_no, digest, carrier_id, link_id, source, destination, total, codec, locking, single, octets,
-       received_at, msg_id, received_at <= (SELECT trunkline_now()) - interval '1 hour' AS overdue
+       received_at, msg_id, joined_at, received_at <= (SELECT trunkline_now()) - interval '1 hour' AS overdue
 FROM mo_part
 WHERE set_key = ANY ($1::bytea[])
   AND (joined_at IS NULL OR joined_at > (SELECT trunkline_now()) - interval '1 hour')
@@ -108,11 +108,9 @@ WITH stored AS (
 SELECT plan_id, (SELECT count(*) FROM woken) FROM stored
 
 -- name: end_parts
--- A late one ends with the rest of its message, so that the rest is always all there is of it.
-UPDATE mo_part p
-SET msg_id = e.msg_id, octets = NULL, joined_at = coalesce(
-    (SELECT min(o.joined_at) FROM mo_part o WHERE o.set_key = p.set_key AND o.msg_id = e.msg_id), (SELECT trunkline_now()))
-FROM unnest($1::bytea[], $2::smallint[], $3::bytea[], $4::uuid[]) AS e(set_key, part_no, digest, msg_id)
+UPDATE mo_part p SET msg_id = e.msg_id, joined_at = coalesce(e.joined_at, (SELECT trunkline_now())), octets = NULL
+FROM unnest($1::bytea[], $2::smallint[], $3::bytea[], $4::uuid[], $5::timestamptz[])
+     AS e(set_key, part_no, digest, msg_id, joined_at)
 WHERE p.set_key = ANY ($1::bytea[]) AND p.set_key = e.set_key AND p.part_no = e.part_no AND p.digest = e.digest
 
 -- name: sets_due
