@@ -12,6 +12,7 @@ import pytest
 from trunkline.carriers.inbound import parse
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.provisioning import Plan, Provisioning
+from trunkline.mo import binds
 from trunkline.mo.accept import Inbox, IncomingMessage
 from trunkline.runtime.clock import wall_ms
 from trunkline.smpp.pdu import DeliverSm
@@ -275,8 +276,9 @@ def test_once_repeated_the_bind_of_the_repeat_counts(database: str) -> None:
     ran(database, main)
 
 
-def test_a_link_lost_while_nothing_comes_is_told_at_once(database: str) -> None:
+def test_a_link_lost_while_nothing_comes_is_told_at_once(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process may get the repeat."""
+    monkeypatch.setattr(binds, "_EVERY_S", 3600.0)
 
     async def main(desk: Desk) -> None:
         await desk.stored(bind=1)
