@@ -116,7 +116,7 @@ def test_what_libraries_say_becomes_an_event(capfd: pytest.CaptureFixture[str]) 
 
 
 def test_a_value_that_the_driver_could_not_send_is_not_quoted() -> None:
-    error = ValueError("invalid input for query argument $6: 'a customer\'s text' (can't encode it)")
+    error = ValueError("invalid input for query argument $6: 'a customer's text' (can't encode it)")
     assert log.explained(error) == "ValueError: invalid input for query argument $6"
 
 
