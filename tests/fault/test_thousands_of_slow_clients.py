@@ -83,6 +83,12 @@ def p99(client: Recording, since: float) -> float:
     return float(took[len(took) * 99 // 100])
 
 
+async def _p99_of_ten_seconds(client: Recording) -> float:
+    since = time.monotonic()
+    await client.wait("accepted", (await client.ask("counts"))["accepted"] + 10 * PER_S)
+    return p99(client, since)
+
+
 @pytest.mark.fault
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", KINDS)
@@ -94,12 +100,11 @@ def test_each_is_cut_off_and_good_clients_do_not_notice(name: str, folder: Path,
             client = await it.client(senders=4)
             await client.ask("begin", per_s=PER_S)
             await client.wait("accepted", 2 * PER_S)  # warm
-            since = time.monotonic()
-            await client.wait("accepted", 10 * PER_S)
-            alone = p99(client, since)
+            alone = await _p99_of_ten_seconds(client)
             since = time.monotonic()
             ends = await asyncio.gather(*(slow(it.port, kind, n) for n in range(COUNT)))
             beside = p99(client, since)
+            alone = max(alone, await _p99_of_ten_seconds(client))  # the machine may be another's, too
             await client.ask("end")
             took = sorted(took for took, _ in ends)
             print(f"{name}: {took[0]:.2f} to {took[-1]:.2f} s; p99 {alone * 1000:.1f} and {beside * 1000:.1f} ms")
@@ -120,9 +125,7 @@ def test_who_does_not_read_is_let_go_and_good_clients_do_not_notice(folder: Path
             client = await it.client(senders=4)
             await client.ask("begin", per_s=PER_S)
             await client.wait("accepted", 2 * PER_S)
-            since = time.monotonic()
-            await client.wait("accepted", 10 * PER_S)
-            alone = p99(client, since)
+            alone = await _p99_of_ten_seconds(client)
             # Who does not read is not told that it was cut off, so the API's own files are counted.
             files = Path(f"/proc/{it.serve.pid('api-1')}/fd")
             before = len(list(files.iterdir()))
@@ -138,6 +141,7 @@ def test_who_does_not_read_is_let_go_and_good_clients_do_not_notice(folder: Path
                 await clock.sleep(0.25)
             took = time.monotonic() - opened
             beside = p99(client, since)
+            alone = max(alone, await _p99_of_ten_seconds(client))  # the machine may be another's, too
             await client.ask("end")
             for conn in conns:
                 conn.close()
