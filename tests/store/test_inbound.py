@@ -356,6 +356,29 @@ def test_stored_although_the_connection_was_lost(database: str, monkeypatch: pyt
     ran(database, main)
 
 
+def test_a_bind_ends_while_another_begins(database: str) -> None:
+    """It is told by the one task while the other has a message of it in hand."""
+
+    async def main(desk: Desk) -> None:
+        await desk.stored(text=b"one", bind=1)
+        beginning = await asyncpg.connect(desk.dsn)
+        held = beginning.transaction()
+        await held.start()
+        await beginning.execute("LOCK TABLE mo_bind IN SHARE ROW EXCLUSIVE MODE")
+        desk.comes(b"two", bind=1)
+        desk.comes(b"three", bind=2)
+        while not await desk.conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await desk.conn.execute("SELECT pg_sleep(0.01)")
+        desk.binds[1].ends()
+        desk.inbox.binds._ids.pop(desk.binds[1])
+        await held.commit()
+        await beginning.close()
+        await desk.inbox.drained()
+        assert [row[2] for row in await desk.all()] == ["one", "two", "three"]
+
+    ran(database, main)
+
+
 def test_binds_are_forgotten_once_nothing_is_compared_with_them(database: str) -> None:
     async def main(desk: Desk) -> None:
         await desk.stored(bind=1)

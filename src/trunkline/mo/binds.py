@@ -45,11 +45,13 @@ class Binds:
 
     async def ids(self, conn: Connection, binds: Iterable[Bind]) -> dict[Bind, int]:
         """The bind_id of each; what has ended is in the database before anything else comes."""
-        new = list(dict.fromkeys(bind for bind in binds if bind not in self._ids))
+        ids = dict(self._ids)  # one that is said to have ended meanwhile keeps its id for this batch
+        new = list(dict.fromkeys(bind for bind in binds if bind not in ids))
         if new:
-            began = await inbound.begin_binds(conn, self._carrier_id, self._epoch, len(new))
-            self._ids.update(zip(new, began, strict=True))
-        ids = dict(self._ids)
+            numbers = await inbound.begin_binds(conn, self._carrier_id, self._epoch, len(new))
+            began = dict(zip(new, numbers, strict=True))
+            self._ids |= began
+            ids |= began
         await self._end(conn)
         return ids
 
