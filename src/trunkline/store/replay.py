@@ -13,7 +13,12 @@ from trunkline.store.queries import Queries
 
 _SQL = Queries("replay")
 BATCH = 500
-_FIRST, _LAST = UUID(int=0), UUID(int=(1 << 128) - 1)
+FIRST, LAST = UUID(int=0), UUID(int=(1 << 128) - 1)
+
+
+def first_id(at: dt.datetime) -> UUID:
+    """The first id of a moment."""
+    return UUID(int=max(int(at.timestamp() * 1000), 0) << 80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,8 @@ class Chosen:
     """Which events: of a plan, of messages with ids from `low` to below `high`, one kind of event; None: all."""
 
     plan_id: PlanId | None = None
-    low: UUID = _FIRST
-    high: UUID = _LAST
+    low: UUID = FIRST
+    high: UUID = LAST
     n: int | None = None
 
 
@@ -49,7 +54,7 @@ class Place(NamedTuple):
     died_at: dt.datetime
 
 
-BEGINNING = Place(_FIRST, 0, 0, dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
+BEGINNING = Place(FIRST, 0, 0, dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
 
 
 class Judged(NamedTuple):
