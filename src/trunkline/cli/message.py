@@ -170,9 +170,7 @@ def expected(waiting: Waiting) -> str:
             return "waits for the carrier's receipt"
         case "hook":
             when = f"due since {_time(waiting.at)}" if row["is_due"] else f"at {_time(waiting.at)}"
-            since = (
-                f"; its receiver has failed since {_time(row['failing_since'])}" if row["failing_since"] else ""
-            )
+            since = f"; its receiver has failed since {_time(row['failing_since'])}" if row["failing_since"] else ""
             what = f"webhook for {_HOOKS[row['n']]} to {_printable(row['url'])}"
             return f"{what}: attempt {row['tries'] + 1} {when}{since}"
     return waiting.kind

@@ -117,9 +117,7 @@ def replay(
     if missing and (event is not None or since is not None or until is not None or status != "dead"):
         raise click.UsageError("--missing means all dead letters: it goes with --plan alone")
     if event is not None and status != "dead":
-        raise click.UsageError(
-            "--status failed goes with --plan, --from and --to"
-        )
+        raise click.UsageError("--status failed goes with --plan, --from and --to")
     msg_id, n = event if event is not None else (None, None)
     wanted = Wanted(plan, msg_id, n, since, until)
 

@@ -59,7 +59,8 @@ class Rounds:
             target = self._target_of(one.url)
             # One that is not allowed any more has no receiver; whoever holds the text's bucket tells of it.
             if bucket_of(target.origin if target is not None else one.url) in self._claims.held:
-                found[f"{one.kind} URL of account {one.account_name} ({one.account}): {one.url}"] = one.reason
+                shown = one.url.partition("?")[0]  # a query may hold what opens the receiver
+                found[f"{one.kind} URL of account {one.account_name} ({one.account}): {shown}"] = one.reason
         for subject, reason in found.items():
             log.alarm("webhook_url_disabled", subject, True, reason=reason)
         for subject in self._alarms - found.keys():
