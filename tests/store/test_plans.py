@@ -148,6 +148,13 @@ class Depth:
         ]
         await queue.parts_accepted(conn, CARRIER, rows)
 
+    async def accepted_and_told(self, conn: Any) -> None:
+        rows = [
+            AcceptedPart(f"new{r['n']}", r["recipient"], r["plan_id"], r["msg_id"], 1, 1, LINK, 0, False, r["at"])
+            for r in await self.rows(5001)
+        ]
+        await queue.parts_accepted(conn, CARRIER, rows, range(1, 6))
+
     async def attempted(self, conn: Any) -> None:
         rows = [
             AttemptedPart(r["plan_id"], r["msg_id"], 1, LINK, 0, r["at"], "refused", 8, None)
@@ -234,6 +241,9 @@ class Depth:
         ]
         await hooks.attempted(conn, rows)
 
+    async def died(self, conn: Any) -> None:
+        await hooks.died(conn, [(event, "gone") for event in await self.events()])
+
     async def overtaken(self, conn: Any) -> None:
         await hooks.overtaken(conn, await self.events())
 
@@ -249,6 +259,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.claim", Depth.claim, 20),
     ("mt.claimed", Depth.claimed, 5),
     ("mt.accepted", Depth.accepted, 20),
+    ("mt.accepted_and_told", Depth.accepted_and_told, 33),
     ("mt.attempted", Depth.attempted, 16),
     ("mt.give_back", Depth.give_back, 15),
     ("mt.put_off", Depth.put_off, 18),
@@ -265,6 +276,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("hooks.finals", Depth.finals, 5),
     ("hooks.acknowledged", Depth.acknowledged, 12),
     ("hooks.attempted", Depth.hooks_attempted, 17),
+    ("hooks.died", Depth.died, 13),
     ("hooks.overtaken", Depth.overtaken, 9),
 ]
 

@@ -49,6 +49,7 @@ class Plan:
     countries: frozenset[str] | None
     hook_secrets: tuple[bytes, ...]  # decrypted, newest first
     rate_per_s: int | None = None  # as the account's
+    sent_events: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ class Ending(NamedTuple):
 
 
 class Outcomes:
-    """Writes the outcomes of one carrier. `look(carrier_id, ids)` takes up parked receipts of just stored ids."""
+    """Writes the outcomes of one carrier. `look(carrier_id, ids)` takes up parked receipts of just stored ids;
+    `tells_sent`: whether a plan wants webhooks to tell SENT."""
 
     def __init__(
         self,
@@ -55,11 +56,13 @@ class Outcomes:
         dialect: Dialect,
         look: Callable[[Connection, CarrierId, Sequence[str]], Awaitable[None]],
         requeued: Callable[[], None],
+        tells_sent: Callable[[PlanId], bool] = lambda plan_id: False,
     ) -> None:
         self.carrier_id = carrier_id
         self.dialect = dialect
         self._look = look
         self._requeued = requeued
+        self._tells_sent = tells_sent
         self._accepted_on = Standing(dsn, name="outcome")
         self._ended_on = Standing(dsn, name="attempt")
         self.accepts: Gather[AcceptedPart] = Gather(self._write_accepted, linger_s=0.005, most=512)
@@ -147,10 +150,11 @@ class Outcomes:
     # The writers.
 
     async def _write_accepted(self, batch: list[AcceptedPart]) -> None:
+        telling = [plan_id for plan_id in {row.plan_id for row in batch} if self._tells_sent(plan_id)]
         while True:
             try:
                 conn = await self._accepted_on.get()
-                await queue.parts_accepted(conn, self.carrier_id, batch)
+                await queue.parts_accepted(conn, self.carrier_id, batch, telling)
                 break
             except DatabaseError as error:
                 await self._wait_for_database(self._accepted_on, error)

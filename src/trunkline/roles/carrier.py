@@ -15,7 +15,7 @@ from trunkline.carriers.receipt import Kind
 from trunkline.dlr import match
 from trunkline.dlr.receive import Incoming, Receiver, Undecodable
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.provisioning import Carrier, CarrierId, Provisioning
+from trunkline.domain.provisioning import Carrier, CarrierId, PlanId, Provisioning
 from trunkline.mo.accept import Inbox, IncomingMessage
 from trunkline.mt.dispatch import Dispatch
 from trunkline.mt.outcome import Outcomes
@@ -44,7 +44,14 @@ class CarrierWork:
         self.carrier = carrier
         self._dialect = dialects.from_mapping(carrier.dialect)
         self.pool = Pool(carrier, self, tls)
-        self.outcomes = Outcomes(dsn, carrier.carrier_id, self._dialect, match.look, self._requeued)
+
+        def tells_sent(plan_id: PlanId) -> bool:
+            known = provisioning()
+            return known is not None and plan_id in known.plans and known.plans[plan_id].sent_events
+
+        self.outcomes = Outcomes(
+            dsn, carrier.carrier_id, self._dialect, match.look, self._requeued, tells_sent=tells_sent
+        )
         self.dispatch = Dispatch(
             dsn,
             epoch,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -218,9 +218,18 @@ async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content
     return found
 
 
-async def parts_accepted(conn: Connection, carrier_id: CarrierId, rows: Sequence[AcceptedPart]) -> None:
-    """Facts: stored whoever reports them, and however late."""
-    await conn.fetch(_SQL.accepted, carrier_id, rows)
+async def parts_accepted(
+    conn: Connection, carrier_id: CarrierId, rows: Sequence[AcceptedPart], telling: Collection[PlanId] = ()
+) -> None:
+    """Facts: stored whoever reports them, and however late.
+
+    Messages of the plans `telling` get their SENT event with the first of their parts, in the same commit.
+    """
+    if not telling:
+        await conn.fetch(_SQL.accepted, carrier_id, rows)
+        return
+    ids = [row.msg_id for row in rows]
+    await conn.fetch(_SQL.accepted_and_told, carrier_id, rows, min(ids), max(ids), list(telling))
 
 
 async def parts_attempted(

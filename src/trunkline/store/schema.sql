@@ -81,7 +81,8 @@ CREATE TABLE plan (
     unknown_events  boolean NOT NULL DEFAULT true,
     countries       text[],                           -- null: every country
     hook_secrets    bytea[] NOT NULL DEFAULT '{}',    -- newest first; encrypted with the settings' key
-    rate_per_s      integer CHECK (rate_per_s >= 0)   -- as the account's
+    rate_per_s      integer CHECK (rate_per_s >= 0),  -- as the account's
+    sent_events     boolean NOT NULL DEFAULT false    -- webhooks tell SENT as well
 );
 CREATE INDEX plan_account ON plan (account_id);
 
@@ -179,7 +180,7 @@ CREATE TABLE msg (
     currency          text,
     status            smallint,                 -- null until final: no index names it, so the last update can stay on its page
     error_code        smallint NOT NULL DEFAULT 0,
-    sent_at           timestamptz,
+    sent_at           timestamptz,              -- set with status; where the plan wants SENT events, with the first ref row
     final_at          timestamptz,
     resubmitted       boolean NOT NULL DEFAULT false,
     late              boolean NOT NULL DEFAULT false,
@@ -407,16 +408,31 @@ CREATE TABLE hook_attempt (
 ) PARTITION BY RANGE (at);
 CREATE INDEX hook_attempt_msg ON hook_attempt (plan_id, msg_id);
 
+-- Dead letters: one row each time that an event died. They stay when they are replayed.
 CREATE TABLE hook_dead (
-    plan_id   integer NOT NULL,
-    msg_id    uuid NOT NULL,
-    n         smallint NOT NULL,
-    origin    text NOT NULL,
-    url       text NOT NULL,
-    tries     smallint NOT NULL,
-    reason    text NOT NULL,
-    died_at   timestamptz NOT NULL,
-    PRIMARY KEY (plan_id, msg_id, n)
+    plan_id     integer NOT NULL,
+    msg_id      uuid NOT NULL,
+    n           smallint NOT NULL,
+    origin      text NOT NULL,
+    url         text NOT NULL,
+    tries       smallint NOT NULL,
+    reason      text NOT NULL,
+    died_at     timestamptz NOT NULL,
+    replayed_at timestamptz,                    -- null: still dead
+    PRIMARY KEY (plan_id, msg_id, n, died_at)
+);
+CREATE INDEX hook_dead_still ON hook_dead (msg_id, plan_id, n, died_at) WHERE replayed_at IS NULL;
+
+-- Configured URLs (a plan's, an account's) that fail or are disabled; a row goes with the first success. One URL is one
+-- receiver in an account, whichever of its plans names it.
+CREATE TABLE hook_target (
+    account_id    integer NOT NULL,
+    kind          text NOT NULL CHECK (kind IN ('dlr', 'mo')),
+    url           text NOT NULL,
+    failing_since timestamptz NOT NULL,         -- the first failure that no success has followed
+    disabled_at   timestamptz,                  -- its events are dead letters from then on
+    reason        text,
+    PRIMARY KEY (account_id, kind, url)
 );
 
 -- ---------------------------------------------------------------------------------------------------------------

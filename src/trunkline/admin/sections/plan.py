@@ -38,6 +38,7 @@ KEYS = (
     Key("validity_s", integer(60, 259200), 259200, "Seconds that a message is worth delivering, unless it says so."),
     Key("priority", integer(-100, 100), 0, "Plans with more go first."),
     Key("unknown_events", FLAG, True, "Whether webhooks tell UNKNOWN, or only what corrects it."),
+    Key("sent_events", FLAG, False, "Whether webhooks tell SENT as well."),
     Key("countries", kinds.COUNTRIES, None, "The countries that it may send to.", shown="every country"),
     Key("rate_per_s", kinds.RATE, None, "Requests to the API a second.", shown=f"`{PLAN_RATE_PER_S}`"),
 )
@@ -100,6 +101,7 @@ def _fields(values: dict[str, Any], account_id: int, before: dict[str, Any] | No
         "validity_s": values["validity_s"],
         "priority": values["priority"],
         "unknown_events": values["unknown_events"],
+        "sent_events": values["sent_events"],
         "countries": values["countries"],
         "rate_per_s": values["rate_per_s"],
         "hook_secrets": before["hook_secrets"] if before else [],

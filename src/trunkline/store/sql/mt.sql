@@ -184,7 +184,16 @@ CROSS JOIN LATERAL (
 -- Parts that the carrier accepted: facts, stored whoever reports them. inflight and doubt are cleared in passing.
 WITH o AS (
     SELECT * FROM unnest($2::accepted_part[])
-), landed AS (
+),
+-- include: store_accepted
+INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
+                 claimed_at, sent_at)
+SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
+       (SELECT trunkline_now())
+FROM o
+
+-- name: store_accepted
+landed AS (
     DELETE FROM inflight WHERE ctid = ANY (ARRAY(
         SELECT f.tid FROM o CROSS JOIN LATERAL (
             SELECT ctid AS tid FROM inflight
@@ -195,11 +204,45 @@ WITH o AS (
             SELECT ctid AS tid FROM doubt
             WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS d))
 )
-INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
-                 claimed_at, sent_at)
-SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
-       (SELECT trunkline_now())
-FROM o
+
+-- name: accepted_and_told
+-- As accepted, for a batch in which the plans $5 want SENT told. That it is the message's first acceptance is for its
+-- row to say: whoever gives it a sent_at tells, and of two that try at once the second finds it there.
+-- $3, $4: smallest and largest msg_id.
+WITH o AS (
+    SELECT * FROM unnest($2::accepted_part[])
+), at AS MATERIALIZED (
+    SELECT trunkline_now() AS now
+), wanted AS MATERIALIZED (
+    SELECT DISTINCT plan_id, msg_id FROM o WHERE plan_id = ANY($5::int[])
+),
+-- include: store_accepted
+, first AS (
+    UPDATE msg m SET sent_at = (SELECT now FROM at)
+    FROM wanted w
+    WHERE m.plan_id = ANY($5) AND m.msg_id = ANY(ARRAY(SELECT msg_id FROM wanted)) AND m.msg_id BETWEEN $3 AND $4
+      AND m.plan_id = w.plan_id AND m.msg_id = w.msg_id AND m.sent_at IS NULL AND m.status IS NULL
+    RETURNING m.plan_id, m.msg_id, m.account_id, m.callback_url
+), told AS (
+    INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
+    SELECT f.plan_id, lower(split_part(u.url, '/', 1) || '//' || split_part(split_part(u.url, '/', 3), '?', 1)),
+           (SELECT now FROM at), f.msg_id, 1, f.callback_url IS NULL, u.url
+    FROM first f
+    CROSS JOIN LATERAL (SELECT dlr_url FROM plan WHERE plan_id = f.plan_id OFFSET 0) AS p
+    CROSS JOIN LATERAL (SELECT coalesce(f.callback_url, p.dlr_url,
+                               (SELECT dlr_url FROM account a WHERE a.account_id = f.account_id)) AS url OFFSET 0) AS u
+    WHERE u.url IS NOT NULL
+    RETURNING 1
+), woken AS (
+    SELECT pg_notify('hooks', '') AS said WHERE EXISTS (SELECT FROM told)
+), stored AS (
+    INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
+                     claimed_at, sent_at)
+    SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
+           (SELECT now FROM at)
+    FROM o
+)
+SELECT said FROM woken
 
 -- name: attempted
 -- Attempts that were not accepted: the record, and the end of the intent; of that attempt's own (by its claimed_at): by
