@@ -91,6 +91,17 @@ def test_parts_of_binary_and_of_different_codings():
     assert inbound.join([part(b"a", 1), part(b"\xff", 2, data_coding=4)]) == ("", "61ff")
 
 
+def test_pair_cut_before_a_part_of_another_coding():
+    whole = "ok \U0001f600".encode("utf-16-be")
+    parts = [part(whole[:8], 1, 3, data_coding=8), part(whole[8:], 2, 3, data_coding=8), part(b" end", 3, 3)]
+    assert inbound.join(parts) == ("ok \U0001f600 end", None)
+
+
+def test_what_stands_beside_a_part_that_never_came_does_not_meet():
+    assert inbound.join([part(b"5 \x1b", 1, 3), None, part(b"e!", 3, 3)])[0].endswith("e!")
+    assert "€" not in inbound.join([part(b"5 \x1b", 1, 3), None, part(b"e!", 3, 3)])[0]
+
+
 def test_parts_have_their_place():
     assert part(b"x", 2, 3).concat == Concat(9, 3, 2, 8)
 

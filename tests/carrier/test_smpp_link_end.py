@@ -42,6 +42,25 @@ ENDS = [
 ]
 
 
+@pytest.mark.parametrize("stopped", [False, True], ids=["read all along", "stopped reading before"])
+def test_from_when_on_what_we_wrote_may_be_unread(stopped):
+    """What was given to a transport that is held back may never have left."""
+
+    async def test(peer, esme, session):
+        session.pause_writing()
+        session.resume_writing()
+        assert session.unread_since is None
+        if stopped:
+            session.pause_writing()
+        before = session.unread_since
+        reset(peer)
+        await esme.until("closed")
+        assert (before is not None) == stopped
+        assert session.unread_since == before if stopped else session.unread_since is not None
+
+    against_raw_smsc(test)
+
+
 @pytest.mark.parametrize(("end", "reason"), ENDS, ids=["RST", "RST inside a PDU", "FIN", "unbind"])
 def test_link_lost_mid_window(end, reason):
     """Answered, written, written to a transport that is held back, never written: each is told as what it is."""

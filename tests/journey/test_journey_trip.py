@@ -45,6 +45,13 @@ def test_a_short_code_gets_messages_too(sandbox):
     assert next_about(sandbox, before, "+15550005555")["body"]["to"] == "12345"
 
 
+def test_a_long_text_comes_once_and_whole(sandbox):
+    before = max((one["number"] for one in sandbox.caught(limit=1)), default=0)
+    mo = {"from": "+15550006666", "to": "+15550001111", "body": "Grüße 😀 " * 30 + "end"}
+    assert sandbox.ask("POST", "/sandbox/mo", mo)[0] == 200
+    assert mo.items() <= next_about(sandbox, before, "+15550006666")["body"].items()
+
+
 def next_about(sandbox, after, sender):
     """The first webhook with a number above `after` about a message from `sender`."""
     for _ in range(50):

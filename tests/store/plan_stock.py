@@ -46,6 +46,19 @@ INSERT INTO part_outcome SELECT plan_id, msg_id, 1, 2, 0, false, at FROM stock W
 INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
     SELECT plan_id, 'https://' || chr(97 + n / 4 % 3) || '.example', at, msg_id, 2, true, 'https://a.example/dlr'
     FROM stock WHERE n > 15000;
+INSERT INTO mo (plan_id, msg_id, account_id, carrier_id, link_id, sender, recipient, body, digest, received_at, bind_id,
+                taken_at)
+    SELECT plan_id, msg_id, 1, 1, 1, recipient, '12345', repeat('x', 80), sha256(n::text::bytea), at, 1 + n % 2, at
+    FROM stock;
+INSERT INTO mo_bind (carrier_id, epoch, alive_at, unsure_from)
+    SELECT 1, 1, trunkline_now(), CASE n WHEN 1 THEN trunkline_now() - interval '1 day' END
+    FROM generate_series(1, 2) AS n;
+INSERT INTO mo_part (set_key, part_no, digest, carrier_id, link_id, source, destination, total, codec, locking, single,
+                     octets, received_at, msg_id, joined_at)
+    SELECT substr(sha256((n / 2)::text::bytea), 1, 16), 1 + n % 2, substr(sha256(n::text::bytea), 1, 16), 1, 1,
+           recipient, '12345', 3, 'gsm7', 0, 0, repeat('x', 140)::bytea, at, CASE WHEN n > 10000 THEN msg_id END,
+           CASE WHEN n > 10000 THEN at END
+    FROM stock;
 INSERT INTO idempotency SELECT plan_id, 'key ' || n, sha256('x'), msg_id, 1, at FROM stock;
 """
 # Pages of tables and indexes that all sessions have touched, whatever part of a statement did it (EXPLAIN leaves out

@@ -262,8 +262,11 @@ def test_leases_are_ended_only_by_who_was_connected_for_one(database: str, monke
 
     async def look(*args: Any) -> None: ...
 
+    async def join(*args: Any) -> int:
+        return 0
+
     async def main(conn: asyncpg.Connection) -> None:
-        rounds = Rounds(database, lease_s=10, look=look)
+        rounds = Rounds(database, lease_s=10, look=look, join=join)
         now = [1000.0]
         monkeypatch.setattr(clock, "boot_s", lambda: now[0])
         monkeypatch.setattr(leases, "retire", lambda conn, lease_s: real(conn, 0))

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import re
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -16,8 +17,9 @@ from plan_stock import CARRIER, EPOCH, LINK, SET_UP, STOCK, Explaining, hold_sti
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import RequestKey, Submission
 from trunkline.runtime.clock import wall_ms
-from trunkline.store import db, hooks, queue, receipts, settling
+from trunkline.store import db, hooks, inbound, queue, receipts, settling
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
+from trunkline.store.inbound import InboundRow, Joined, PartRow, StoredPart
 from trunkline.store.queries import Queries
 from trunkline.store.queue import FIRST, AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Lane, Requeued
 from trunkline.store.receipts import UnparkedReceipt
@@ -247,6 +249,51 @@ class Depth:
     async def overtaken(self, conn: Any) -> None:
         await hooks.overtaken(conn, await self.events())
 
+    async def inbound(self, conn: Any, known: bool = False) -> None:
+        now_ms = wall_ms()
+        digests = [sha256(str(r["n"]).encode()).digest() for r in await self.rows(1)]
+        rows = [
+            InboundRow(
+                n % 5 + 1, self.ids.new(now_ms), 1, CARRIER, LINK, f"+1555{n:07d}", "12345", "YES", None, "YES",
+                digest if known else b"new" + digest,
+            )
+            for n, digest in enumerate(digests)
+        ]  # fmt: skip
+        since, until = MsgIds().new(now_ms - 24 * 3600_000), MsgIds().new(now_ms + 3600_000)
+        await inbound.accept(conn, [(row, 3) for row in rows], since, until)
+
+    async def inbound_again(self, conn: Any) -> None:
+        await self.inbound(conn, known=True)
+
+    async def keep_parts(self, conn: Any) -> None:
+        rows = [
+            PartRow(
+                sha256(b"%d" % n).digest()[:16], 3, b"new", CARRIER, LINK, "+1555", "12345", 3, "gsm7", 0, 0, b"x" * 134
+            )
+            for n in range(BATCH)
+        ]
+        await inbound.keep_parts(conn, rows)
+
+    async def part_keys(self) -> list[bytes]:
+        return [sha256(str(r["n"] // 2).encode()).digest()[:16] for r in await self.rows(1)]
+
+    async def sets(self, conn: Any) -> None:
+        await inbound.sets(conn, await self.part_keys())
+
+    async def store_joined(self, conn: Any) -> None:
+        rows = [
+            InboundRow(1, self.ids.new(wall_ms()), 1, CARRIER, LINK, "+1555", "12345", "long", None, "long", b"%d" % n)
+            for n in range(BATCH)
+        ]
+        await inbound.store_joined(conn, [Joined(row, False, self.now) for row in rows])
+
+    async def end_parts(self, conn: Any) -> None:
+        found = await self.conn.fetch(
+            "SELECT *, false AS overdue FROM mo_part WHERE set_key = ANY ($1) LIMIT $2", await self.part_keys(), BATCH
+        )
+        parts = [StoredPart(*(row[name] for name in StoredPart._fields)) for row in found]
+        await inbound.end_parts(conn, [(part, self.ids.new(wall_ms()), None) for part in parts])
+
 
 # The statement, who asks it, and pages touched a row at most: what was measured, and half as much again. A probe of an
 # index of two levels and its row are three; an insert touches a page of the table and two or three of each index.
@@ -278,6 +325,12 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("hooks.attempted", Depth.hooks_attempted, 17),
     ("hooks.died", Depth.died, 13),
     ("hooks.overtaken", Depth.overtaken, 9),
+    ("mo.accept", Depth.inbound, 27),
+    ("mo.accept", Depth.inbound_again, 31),
+    ("mo.keep_parts", Depth.keep_parts, 16),
+    ("mo.sets", Depth.sets, 4),
+    ("mo.store_joined", Depth.store_joined, 19),
+    ("mo.end_parts", Depth.end_parts, 20),
 ]
 
 

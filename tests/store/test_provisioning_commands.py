@@ -47,6 +47,29 @@ def test_apply_names_mistakes(operator: Operator) -> None:
     assert lines[-1] == "trunkline: nothing was changed"
 
 
+def test_inbound_messages_that_no_plan_gets(operator: Operator) -> None:
+    assert operator.call("inbound", "unmatched") == (0, "none: every message had a destination of a plan\n", "")
+    operator.call("apply", str(operator.file))
+    operator.execute(
+        "INSERT INTO mo (plan_id, msg_id, account_id, carrier_id, link_id, sender, recipient, body, binary_hex,"
+        " partial, digest, received_at)"
+        " SELECT n / 3, (substr(msg_id_floor(trunkline_now())::text, 1, 35) || n)::uuid, 0, 1, 1,"
+        " '+1555000111' || n, '7777' || n, CASE WHEN n < 2 THEN E'STOP \\x1b[2J' ELSE '' END,"
+        " CASE n WHEN 2 THEN '00ff' END, n = 2, '', '2026-06-01 10:00:00+00' FROM generate_series(1, 3) AS n"
+    )
+    code, out, _ = operator.call("inbound", "unmatched")
+    (second, first) = out.splitlines()
+    assert code == 0
+    assert first.startswith("2026-06-01 10:00:00  ")
+    assert first.endswith("  north  +1555•••••11 to 77771")
+    assert second.endswith("  north  +1555•••••12 to 77772  (parts missing)")
+    _, out, _ = operator.call("inbound", "unmatched", "--text", "--limit", "2")
+    assert [line.split("  ")[3:] for line in out.splitlines()] == [
+        ["+15550001112 to 77772", "00ff", "(parts missing)"],
+        ["+15550001111 to 77771", "STOP \\u001b[2J"],
+    ]
+
+
 def test_apply_with_another_key_is_refused(operator: Operator) -> None:
     operator.call("apply", str(operator.file))
     operator.environ["TRUNKLINE_SECRET_KEY"] = "ab" * 32

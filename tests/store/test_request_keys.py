@@ -178,10 +178,14 @@ def test_upkeep_removes_old_keys(database: str) -> None:
     async def look(*_: object) -> None:
         """Receipts are others'."""
 
+    async def join(*_: object) -> int:
+        """And so are inbound parts."""
+        return 0
+
     async def main(there: Sessions) -> None:
         await outcomes(there.one, [asked("old")])
         await there.look.execute("UPDATE clock SET shift = '24:00:01'")
-        (keys,) = (task for task in Rounds(database, lease_s=5, look=look).tasks() if task.name == "keys")
+        (keys,) = (task for task in Rounds(database, lease_s=5, look=look, join=join).tasks() if task.name == "keys")
         assert [await keys.run(there.other) for _ in range(2)] == [True, False]
         assert await there.look.fetchval("SELECT count(*) FROM idempotency") == 0
 

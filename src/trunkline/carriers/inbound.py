@@ -6,6 +6,8 @@ Nothing raises, whatever the octets: a message that cannot be read well is kept 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from typing import Protocol
 
 import msgspec
 
@@ -87,18 +89,29 @@ def parse(
     )
 
 
-def join(parts: Sequence[Inbound]) -> tuple[str, str | None]:
-    """Body and binary of a message from its parts, in the order given.
+class Piece(Protocol):
+    """What joining needs of a part."""
 
-    Octets are joined before they are read: an escape or half of a surrogate pair may end a part. Parts of different
-    codings are read each by itself; if some are 8-bit data then all become binary.
+    @property
+    def octets(self) -> bytes: ...
+    @property
+    def coding(self) -> Coding: ...
+
+
+def join(parts: Sequence[Piece | None]) -> tuple[str, str | None]:
+    """Body and binary of a message from its parts, in the order given; None stands for one that never came.
+
+    Octets of neighbours with the same coding are joined before they are read: an escape or half of a surrogate pair may
+    end a part. If some are 8-bit data then all become binary.
     """
-    codings = {part.coding for part in parts}
-    if len(codings) == 1:
-        return _read(b"".join(part.octets for part in parts), parts[0].coding)
-    if any(coding.codec == "binary" for coding in codings):
-        return "", b"".join(part.octets for part in parts).hex()
-    return "".join(part.body for part in parts), None
+    there = [part for part in parts if part is not None]
+    if any(part.coding.codec == "binary" for part in there):
+        return "", b"".join(part.octets for part in there).hex()
+    body = ""
+    for coding, run in groupby(parts, key=lambda part: part.coding if part is not None else None):
+        if coding is not None:
+            body += _read(b"".join(part.octets for part in run if part is not None), coding)[0]
+    return body, None
 
 
 def keyword_of(body: str) -> str:

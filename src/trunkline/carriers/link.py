@@ -40,6 +40,7 @@ class LinkOwner(Protocol):
     def undecodable(
         self, link: Link, session: EsmeSession, command_id: int, sequence: int, octets: bytes, reason: str
     ) -> None: ...
+    def ended(self, session: EsmeSession) -> None: ...
     def room_changed(self) -> None: ...
 
 
@@ -85,7 +86,9 @@ class Link(EsmeHandler):
         self._owner.room_changed()
         await self._ended.wait()
         self._up.value = 0
-        self.session = None
+        session, self.session = self.session, None
+        if session is not None:
+            self._owner.ended(session)
 
     async def _connect(self) -> EsmeSession:
         spec = self.spec

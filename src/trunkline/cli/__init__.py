@@ -15,6 +15,7 @@ COMMANDS = {
     "apply": ("apply", "Make accounts, plans, senders, carriers and routes what a file says."),
     "send": ("send", "Send one message through the REST API."),
     "message": ("message", "Look into messages; cancel one."),
+    "inbound": ("inbound", "Look into messages from handsets."),
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),
     "db": ("database_commands", "Look after the database."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import Protocol
 
 from trunkline.carriers import dialect as dialects
 from trunkline.carriers import inbound
@@ -24,6 +25,10 @@ from trunkline.smpp.pdu import DataSm, DeliverSm
 from trunkline.smpp.status import ESME_ROK
 
 _DRAIN_S = 25.0
+
+
+class _Runs(Protocol):
+    async def run(self) -> None: ...
 
 
 class CarrierWork:
@@ -63,7 +68,7 @@ class CarrierWork:
             may_write=may_write,
         )
         self.receiver = Receiver(dsn, carrier.carrier_id)
-        self.inbox = Inbox(dsn, carrier.carrier_id, provisioning=provisioning, ids=MsgIds(), now_ms=now_ms)
+        self.inbox = Inbox(dsn, carrier.carrier_id, epoch, provisioning=provisioning, ids=MsgIds(), now_ms=now_ms)
         self.submit_answered = self.dispatch.submit_answered
         self.submit_unanswered = self.dispatch.submit_unanswered
         self.submit_lost = self.dispatch.submit_lost
@@ -74,13 +79,14 @@ class CarrierWork:
 
     def start(self) -> None:
         """Binds the links and begins to claim. Whatever receives is ready before the first bind is sent."""
-        writers = (
+        writers: tuple[_Runs, ...] = (
             self.outcomes.accepts,
             self.outcomes.endings,
             self.outcomes.doubts,
             self.receiver.receipts,
             self.receiver.garbage,
             self.inbox.messages,
+            self.inbox.binds,
         )
         name = self.carrier.name
         self._tasks = [asyncio.create_task(writer.run(), name=f"writer {name}") for writer in writers]
@@ -137,6 +143,9 @@ class CarrierWork:
             self.inbox.messages.add(IncomingMessage(session, pdu, link.link_id, message))
         else:
             session.answer(pdu, ESME_ROK)
+
+    def ended(self, session: EsmeSession) -> None:
+        self.inbox.binds.end()
 
     def undecodable(
         self, link: Link, session: EsmeSession, command_id: int, sequence: int, octets: bytes, reason: str

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 
 from trunkline.dlr import match
+from trunkline.domain.ids import MsgIds
+from trunkline.mo.parts import Joiner
 from trunkline.roles.context import Context
 from trunkline.upkeep.rounds import Rounds
 
 
 async def run(context: Context, stop: asyncio.Event) -> None:
     """Works until `stop`."""
-    rounds = Rounds(context.dsn, lease_s=round(context.settings.lease_s), look=match.look)
+    joiner = Joiner(provisioning=context.provisioning, ids=MsgIds(), now_ms=context.clock.now_ms)
+    rounds = Rounds(context.dsn, lease_s=round(context.settings.lease_s), look=match.look, join=joiner.look)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(rounds.run(), name="upkeep")
         await stop.wait()

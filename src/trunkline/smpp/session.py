@@ -340,6 +340,7 @@ class Session(Wire):
         """Everything unanswered is told here, once, as lost or as not sent."""
         if self.ended is None:
             self.ended = End.CONNECTION_LOST
+            self.unread_since = self.unread_since or self._loop.time()
             self._on_ending()
         self.error = exc
         self._transport = None

@@ -68,6 +68,7 @@ class Wire(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._paused = False  # by the transport, whose buffer is full
+        self.unread_since: float | None = None  # from when on (loop time) it is not sure that what we wrote was sent
         self._held = False  # by hold()
         self._flush_due = False
         self._out: list[bytes] = []  # answers, and the session's own requests
@@ -126,9 +127,12 @@ class Wire(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
+        self.unread_since = self._loop.time()
 
     def resume_writing(self) -> None:
         self._paused = False
+        if self.ended is None:
+            self.unread_since = None
         self._flush()
 
     # In.
@@ -209,7 +213,9 @@ class Wire(asyncio.Protocol):
         transport = self._transport
         if self.ended is None:
             self.ended = end
-            self._close_by = self._loop.time() + self.timers.unbind_s
+            now = self._loop.time()
+            self.unread_since = self.unread_since or now
+            self._close_by = now + self.timers.unbind_s
             self._on_ending()
             if self._out and transport is not None and not (abort or self._held or transport.is_closing()):
                 transport.write(b"".join(self._out))

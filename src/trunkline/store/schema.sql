@@ -361,9 +361,45 @@ CREATE TABLE mo (
     partial      boolean NOT NULL DEFAULT false,
     digest       bytea NOT NULL,                -- of what the carrier sent: tells a repeat
     received_at  timestamptz NOT NULL,
+    bind_id      bigint,                        -- where it was taken last; null: joined from parts
+    taken_at     timestamptz,                   -- when; later than received_at only where the carrier repeated it
     PRIMARY KEY (plan_id, msg_id)
 ) PARTITION BY RANGE (msg_id);
 CREATE INDEX mo_digest ON mo (digest);
+
+-- Sessions that messages from handsets came on. What was taken at unsure_from or later the carrier may not know to be
+-- taken, and may send again; of a bind whose dispatcher is dead alive_at says from when on.
+CREATE TABLE mo_bind (
+    bind_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    carrier_id   integer NOT NULL,
+    epoch        bigint NOT NULL,
+    alive_at     timestamptz NOT NULL,
+    unsure_from  timestamptz                    -- null: it has not ended, or nobody was left to say so
+) WITH (fillfactor = 50);
+
+-- Parts of messages from handsets. Stored first, joined after the commit by whoever sees all of a set. A joined part is
+-- emptied and stays for an hour: it tells a repeat.
+CREATE TABLE mo_part (
+    set_key      bytea NOT NULL,                -- of carrier, source, destination, reference and its width, total
+    part_no      smallint NOT NULL,
+    digest       bytea NOT NULL,                -- of what the part holds
+    arrival      bigint GENERATED ALWAYS AS IDENTITY,
+    carrier_id   integer NOT NULL,
+    link_id      integer NOT NULL,
+    source       text NOT NULL,
+    destination  text NOT NULL,
+    total        smallint NOT NULL,
+    codec        text NOT NULL,
+    locking      smallint NOT NULL,             -- languages of the header's shift tables, 0: none
+    single       smallint NOT NULL,
+    octets       bytea,                         -- user data without its header; null once joined
+    received_at  timestamptz NOT NULL,
+    msg_id       uuid,                          -- the message that it became a part of
+    joined_at    timestamptz,
+    PRIMARY KEY (set_key, part_no, digest)
+);
+CREATE INDEX mo_part_open ON mo_part (received_at) WHERE joined_at IS NULL;
+CREATE INDEX mo_part_joined ON mo_part (joined_at) WHERE joined_at IS NOT NULL;
 
 -- What could not be decoded at all; answered OK, kept for the operator.
 CREATE TABLE quarantine (

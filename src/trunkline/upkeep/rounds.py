@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
-from trunkline.store import idempotency, partitions, queue, receipts
+from trunkline.store import idempotency, inbound, partitions, queue, receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.upkeep import overdue, rescue
+from trunkline.upkeep import overdue, parts, rescue
 
 _log = log.get_logger()
 _PARKED_H = 72
@@ -27,11 +27,12 @@ class Task(NamedTuple):
 class Rounds:
     """Runs the tasks of upkeep, each in its own time, on connections of their own."""
 
-    def __init__(self, dsn: str, *, lease_s: int, look: rescue.Look) -> None:
-        """`look` takes up parked receipts of ids that are known now."""
+    def __init__(self, dsn: str, *, lease_s: int, look: rescue.Look, join: parts.Join) -> None:
+        """`look` takes up parked receipts of ids that are known now, `join` what is ready of sets of inbound parts."""
         self._dsn = dsn
         self._lease_s = lease_s
         self._look = look
+        self._join = join
         self._without_receipt = overdue.WithoutReceipt()
         self._standing: dict[str, Standing] = {}
         self._lease_round_at = self._connected_at = float("-inf")
@@ -42,8 +43,10 @@ class Rounds:
             Task("leases", 1.0, self._leases),
             Task("doubts", 0.5, self._doubts),
             Task("look", 2.0, self._look_again),
+            Task("parts", 2.0, self._parts),
             Task("queued", 3.0, self._queued),  # reads the whole queue
             Task("keys", 60.0, self._keys),
+            Task("repeats", 60.0, inbound.forget),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
         ]
@@ -89,6 +92,9 @@ class Rounds:
     async def _look_again(self, conn: Connection) -> bool:
         await rescue.look_again(conn, self._look)
         return False
+
+    async def _parts(self, conn: Connection) -> bool:
+        return await parts.waiting(conn, self._join) > 0
 
     async def _queued(self, conn: Connection) -> bool:
         return await overdue.queued(conn) > 0

@@ -287,6 +287,16 @@ class Smsc(Recorder):
         for number in range(count):
             self._send(self._receipt(None, str(900_000_000_000 + number), to, "12345"))
 
+    async def do_say(self, octets: str, source: str, to: str = "12345", esm_class: int = 0) -> None:
+        """A handset sends a message, or a part of one, with these octets (hex). Sent again until it is answered OK."""
+        self._rid += 1
+        self.note("mo", rid=self._rid, source=source)
+        pdu = DeliverSm(
+            source_addr_ton=1, source_addr=source, destination_addr=to, esm_class=esm_class,
+            short_message=bytes.fromhex(octets),
+        )  # fmt: skip
+        self._send(Receipt(self._rid, pdu, None))
+
     async def do_links(self) -> int:
         return len(self._links)
 
