@@ -16,6 +16,7 @@ COMMANDS = {
     "send": ("send", "Send one message through the REST API."),
     "message": ("message", "Look into messages; cancel one."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),
+    "numbers": ("numbers", "Say which network a number belongs to: import, show, export ranges."),
     "db": ("database_commands", "Look after the database."),
 }
 
