@@ -18,7 +18,9 @@ _VALID_FROM = st.sampled_from([-inf, 0.0, 1.0])
 @st.composite
 def _range(draw: st.DrawFn) -> tuple[str, str, str, float]:
     first = draw(_DIGITS)
-    last = draw(st.just(first) | st.text("0139", min_size=len(first), max_size=len(first)).filter(lambda d: d[0] != "0"))
+    last = draw(
+        st.just(first) | st.text("0139", min_size=len(first), max_size=len(first)).filter(lambda d: d[0] != "0")
+    )
     return min(first, last), max(first, last), draw(_NETWORK), draw(_VALID_FROM)
 
 

@@ -45,9 +45,9 @@ async def import_ranges(
 
     `received` is called when the last line is read: what follows is the database's work. Raises Mistaken.
     """
-    bad = _Bad(name)
+    bad = BadLines(name)
     async with conn.transaction():
-        await numbers.receive(conn, _ranges(lines, bad))
+        await numbers.receive(conn, read_ranges(lines, bad))
         received()
         for line, earlier, total in await numbers.doubled(conn, SHOWN):
             bad.add(line, f"the same range as in line {earlier}", total=total)
@@ -61,8 +61,8 @@ async def import_ranges(
     return Imported(count, bad.mistaken().lines, bad.count)
 
 
-class _Bad:
-    """The bad lines: the first of them with what is wrong, and how many they are."""
+class BadLines:
+    """The lines with mistakes: the first of them with what is wrong, and how many they are."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -93,7 +93,7 @@ class _Bad:
         return mistaken
 
 
-def _ranges(lines: Iterable[str], bad: _Bad) -> Iterator[IncomingRange]:
+def read_ranges(lines: Iterable[str], bad: BadLines) -> Iterator[IncomingRange]:
     """The right ranges; the wrong ones go to `bad`. Raises Mistaken for a header that says nothing of what follows."""
     text = iter(lines)
     header = next(text, "").removeprefix("\ufeff")
@@ -113,7 +113,7 @@ def _ranges(lines: Iterable[str], bad: _Bad) -> Iterator[IncomingRange]:
             bad.add(reader.line_num + 1, str(wrong))
 
 
-def _check_header(names: list[str], bad: _Bad) -> None:
+def _check_header(names: list[str], bad: BadLines) -> None:
     known = ", ".join(COLUMNS)
     for name in names:
         if name not in COLUMNS:

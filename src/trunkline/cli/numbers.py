@@ -31,7 +31,7 @@ def numbers() -> None:
     """Say which network a number belongs to: import, show, export ranges."""
 
 
-@numbers.command("import", epilog="docs/numbers.md says what FILE may hold.")
+@numbers.command("import", epilog="docs/operations.md says what FILE may hold.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--skip-bad", is_flag=True, help="Leave out the lines with mistakes, and import the others.")
 @settings_options(*DATABASE)

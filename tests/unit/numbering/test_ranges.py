@@ -53,7 +53,9 @@ def test_a_number_shorter_than_the_ranges_is_known_if_they_agree():
     assert split.mccmnc_of("+44791112346") == "23410"
 
 
-@pytest.mark.parametrize("number", ["", "+", "447911123456", "+0447911123", "+44791112345678901", "+4479x1123456", "+1"])
+@pytest.mark.parametrize(
+    "number", ["", "+", "447911123456", "+0447911123", "+44791112345678901", "+4479x1123456", "+1"]
+)
 def test_what_is_no_number_has_no_network(number: str):
     assert prefixes(p4="23410", p1="23410").mccmnc_of(number) is None
 
