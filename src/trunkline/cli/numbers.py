@@ -116,7 +116,7 @@ def _known(number: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
                 "first": row["first"],
                 "last": row["last"],
                 "mccmnc": row["mccmnc"],
-                "valid_from": None if row["valid_from"] is None else row["valid_from"].isoformat(),
+                "valid_from": None if row["since"] is None else row["since"].isoformat(),
                 "valid": row["is_valid"],
                 "source": row["source"],
             }

@@ -15,8 +15,6 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from heapq import heappop, heappush
 
-from trunkline.numbering.e164 import well_formed
-
 DIGITS = 15
 _END = 10**DIGITS
 # By the length of a number, "+" included: how many numbers of 15 digits begin with it.
@@ -43,12 +41,10 @@ class Ranges:
         return sum(one.buffer_info()[1] * one.itemsize for one in (self._starts, self._spans))
 
     def mccmnc_of(self, number: str) -> str | None:
-        """The network of an E.164 number with "+"; None where no range covers it, or it is not well formed.
+        """The network of a number that is `e164.well_formed`; None where no range covers it.
 
         A number with fewer digits than the ranges around it is known where all that begins with it is one network's.
         """
-        if not well_formed(number):
-            return None
         block = _BLOCKS[len(number)]
         first = int(number) * block
         after = bisect_right(self._starts, first)

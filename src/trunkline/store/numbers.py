@@ -17,7 +17,7 @@ _log = get_logger()
 _SQL = Queries("numbers")
 POLL_S = 2.0
 _ANSWER_S = 2.0
-_ROWS = 500  # that the loop does nothing else for
+_ROWS = 200  # that the loop does nothing else for
 _ROWS_S = 30.0
 
 

@@ -53,13 +53,6 @@ def test_a_number_shorter_than_the_ranges_is_known_if_they_agree():
     assert split.mccmnc_of("+44791112346") == "23410"
 
 
-@pytest.mark.parametrize(
-    "number", ["", "+", "447911123456", "+0447911123", "+44791112345678901", "+4479x1123456", "+1"]
-)
-def test_what_is_no_number_has_no_network(number: str):
-    assert prefixes(p4="23410", p1="23410").mccmnc_of(number) is None
-
-
 def test_the_narrower_range_wins_whatever_the_order():
     rows = [("44", "44", "23400", ALWAYS), ("4479", "4479", "23410", ALWAYS), ("447911", "447913", "23415", ALWAYS),
             ("4479125", "4479125", "23420", ALWAYS)]  # fmt: skip

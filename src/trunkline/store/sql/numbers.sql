@@ -11,22 +11,22 @@ FROM number_version
 -- Those that are valid now, in the order in which numbering/ranges.py takes them.
 SELECT first, last, mccmnc, extract(epoch FROM valid_from)::float8 AS valid_from FROM number_range
 WHERE valid_from <= (SELECT trunkline_now())
-ORDER BY first, last, valid_from
+ORDER BY first
 
 -- name: around
 -- All that have a number in common with those that begin with the digits $1, the narrowest first.
-SELECT first, last, mccmnc, extract(epoch FROM valid_from)::float8 AS valid_from_s, nullif(valid_from, '-infinity') AS valid_from,
-       source, valid_from <= (SELECT trunkline_now()) AS is_valid
-FROM number_range
+SELECT first, last, mccmnc, extract(epoch FROM valid_from)::float8 AS valid_from_s,
+       nullif(valid_from, '-infinity') AS since, source, valid_from <= (SELECT trunkline_now()) AS is_valid
+FROM number_range AS r
 WHERE rpad(first, 15, '0') <= rpad($1::text, 15, '9') COLLATE "C"
   AND rpad(last, 15, '9') >= rpad($1::text, 15, '0') COLLATE "C"
-ORDER BY rpad(last, 15, '9')::bigint - rpad(first, 15, '0')::bigint, valid_from DESC, first DESC
+ORDER BY rpad(last, 15, '9')::bigint - rpad(first, 15, '0')::bigint, r.valid_from DESC, first DESC
 
 -- name: export
 -- As trunkline numbers import takes it.
 SELECT first, last, mccmnc,
        to_char(nullif(valid_from, '-infinity') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS valid_from, source
-FROM number_range ORDER BY first, last, valid_from
+FROM number_range AS r ORDER BY first, last, r.valid_from
 
 -- name: begin
 -- One import at a time: the lock of TRUNCATE lasts until the end of the transaction.
