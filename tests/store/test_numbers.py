@@ -145,7 +145,7 @@ def test_the_first_twenty_mistakes_are_told_the_rest_counted_the_import_recorded
 
 def test_a_range_said_twice_is_a_mistake_and_the_first_counts(run) -> None:
     async def test(conn: Connection, _: NumberWatch) -> None:
-        lines = ["prefix,mccmnc,valid_from", "44,23410,", "44,23415,2020-01-01", "44,23420,", "44,23410,"]
+        lines = ["prefix,mccmnc,valid_from", "44,23410,", "44,23415,2020-01-01", "44,23420,", "44,23430,"]
         assert await mistakes(conn, *lines) == [
             "f.csv:4: the same range as in line 2",
             "f.csv:5: the same range as in line 2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Iterable
 from typing import Any, BinaryIO, NamedTuple
@@ -18,7 +19,7 @@ _SQL = Queries("numbers")
 POLL_S = 2.0
 _ANSWER_S = 2.0
 _ROWS = 200  # that the loop does nothing else for
-_ROWS_S = 30.0
+_DEADLINE_S = 120.0  # to connect, ask and load
 
 
 class IncomingRange(NamedTuple):
@@ -88,11 +89,12 @@ class NumberWatch:
 
     async def refresh(self) -> None:
         """Looks now. Raises what the database raises, or TimeoutError."""
-        conn = await self._standing.get()
         try:
-            if tuple(await conn.fetchrow(_SQL.state, timeout=_ANSWER_S)) != self._state:
-                self._state, self._ranges = await _load(conn)
-                _log.info("numbers.loaded", version=self._state[0], spans=len(self._ranges))
+            async with asyncio.timeout(_DEADLINE_S):
+                conn = await self._standing.get()
+                if tuple(await conn.fetchrow(_SQL.state, timeout=_ANSWER_S)) != self._state:
+                    self._state, self._ranges = await _load(conn)
+                    _log.info("numbers.loaded", version=self._state[0], spans=len(self._ranges))
         except BaseException:
             self._standing.abandon()  # whatever state it is in
             raise
@@ -116,9 +118,9 @@ async def _load(conn: Connection) -> tuple[tuple[int, dt.datetime | None], Range
     """The ranges of one moment, a few at a time: other work of the loop goes on in between."""
     maker = RangesMaker()
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        version, since = await conn.fetchrow(_SQL.state, timeout=_ANSWER_S)
+        version, since = await conn.fetchrow(_SQL.state)
         cursor = await conn.cursor(_SQL.valid)
-        while rows := await cursor.fetch(_ROWS, timeout=_ROWS_S):
+        while rows := await cursor.fetch(_ROWS):
             for row in rows:
                 maker.add(*row)
     return (version, since), maker.made()
