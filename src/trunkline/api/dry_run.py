@@ -22,18 +22,18 @@ async def tried_with_key(
     """As `tried`, for a request with a key: told as in use or reused where it is, and never used up."""
     found = await earlier(context, account_id, plan, key)
     if isinstance(found, Response):  # the request would get its first answer, whatever speaks against it now
-        return _answer(request.body, None, request.request_id)
-    return tried(ready if found is None else found, request.body, request.request_id)
+        return _answer(context, request.body, None, request.request_id)
+    return tried(context, ready if found is None else found, request.body, request.request_id)
 
 
-def tried(ready: Ready | Refusal, body: bytes, request_id: str) -> Response:
+def tried(context: Context, ready: Ready | Refusal, body: bytes, request_id: str) -> Response:
     """What the request would come to. `body` is the request's, measured where it is refused as well."""
     if isinstance(ready, Refusal) and is_refused(ready):
         return refused(ready, request_id)
-    return _answer(body, ready if isinstance(ready, Refusal) else None, request_id)
+    return _answer(context, body, ready if isinstance(ready, Refusal) else None, request_id)
 
 
-def _answer(body: bytes, refusal: Refusal | None, request_id: str) -> Response:
+def _answer(context: Context, body: bytes, refusal: Refusal | None, request_id: str) -> Response:
     text, recipient = read_measurable(body)
     measured = None if text is None else measure(text)
     return Response(
@@ -44,7 +44,7 @@ def _answer(body: bytes, refusal: Refusal | None, request_id: str) -> Response:
                 encoding=None if measured is None else ENCODINGS[measured.encoding],
                 outside_gsm7=None if text is None else outside(text),
                 country=None if recipient is None else country_of(recipient),
-                mccmnc=None,
+                mccmnc=None if recipient is None else context.mccmnc_of(recipient),
                 price=None,
                 ptf=None,
                 currency=None,

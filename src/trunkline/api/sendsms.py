@@ -92,10 +92,10 @@ def _ready(
 
 def _dry_run(context: Context, request: Request, account_id: AccountId, judged: _Judged | Refusal) -> Answer:
     if isinstance(judged, Refusal):
-        return tried(judged, request.body, request.request_id)
+        return tried(context, judged, request.body, request.request_id)
     plan, key, ready = judged
     if key is None:
-        return tried(ready, request.body, request.request_id)
+        return tried(context, ready, request.body, request.request_id)
     trial = tried_with_key(context, account_id, plan, key, ready, request)
     return Later(trial, lambda response: response)
 
@@ -190,6 +190,7 @@ def _submission(
         plan.priority,
         plan.validity_s if wanted.validity_period is UNSET else wanted.validity_period,
         due_at,
+        context.mccmnc_of(wanted.recipient),
     )
 
 

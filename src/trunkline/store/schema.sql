@@ -159,6 +159,44 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON link    F
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON route   FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 
 -- ---------------------------------------------------------------------------------------------------------------
+-- Numbers: the operator's own ranges. A range covers what begins with its digits; a prefix is a range of one. API
+-- processes hold them in memory (numbering/ranges.py) and poll the version, which every change moves, whoever makes it.
+
+CREATE TABLE number_version (
+    only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    version   bigint NOT NULL DEFAULT 1
+);
+INSERT INTO number_version DEFAULT VALUES;
+
+CREATE TABLE number_range (
+    first       text COLLATE "C" NOT NULL CHECK (first ~ '^[1-9][0-9]{0,14}$'),  -- E.164 without +; as many digits as last
+    last        text COLLATE "C" NOT NULL CHECK (last ~ '^[1-9][0-9]{0,14}$'),
+    mccmnc      text COLLATE "C" NOT NULL CHECK (mccmnc ~ '^[0-9]{5,6}$'),
+    valid_from  timestamptz NOT NULL DEFAULT '-infinity',
+    source      text NOT NULL DEFAULT '',               -- where the operator has it from
+    PRIMARY KEY (first, last, valid_from),
+    CHECK (length(first) = length(last) AND first <= last)
+);
+CREATE INDEX number_range_valid_from ON number_range (valid_from) WHERE valid_from > '-infinity';
+
+-- The lines of a file while it is being imported; empty otherwise.
+CREATE UNLOGGED TABLE number_incoming (
+    line        integer NOT NULL,
+    first       text COLLATE "C" NOT NULL,
+    last        text COLLATE "C" NOT NULL,
+    mccmnc      text COLLATE "C" NOT NULL,
+    valid_from  timestamptz,
+    source      text NOT NULL
+);
+
+CREATE FUNCTION numbers_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE number_version SET version = version + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON number_range FOR EACH STATEMENT EXECUTE FUNCTION numbers_changed();
+
+-- ---------------------------------------------------------------------------------------------------------------
 -- Messages. A row is written at acceptance and once more when it is final; SENT is a row in ref, not an update here.
 
 CREATE TABLE msg (
@@ -190,7 +228,7 @@ CREATE TABLE msg (
 CREATE INDEX msg_recipient ON msg (recipient, plan_id, msg_id);
 
 -- Keys that send requests came with, written with their message and kept for 24 h. `request_hash` is over the parsed
--- fields; `parts` is what the first answer said (the message's own may follow what was submitted).
+-- fields; `parts` and `mccmnc` are what the first answer said (the message's own may follow what the carrier tells).
 CREATE TABLE idempotency (
     plan_id       integer NOT NULL,
     key           text COLLATE "C" NOT NULL,
@@ -198,6 +236,7 @@ CREATE TABLE idempotency (
     msg_id        uuid NOT NULL,
     parts         smallint NOT NULL,
     at            timestamptz NOT NULL,
+    mccmnc        text,
     PRIMARY KEY (plan_id, key)
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX idempotency_at ON idempotency (at);
@@ -481,7 +520,7 @@ CREATE TYPE msg_key AS (plan_id integer, msg_id uuid);
 CREATE TYPE submission AS (
     plan_id integer, msg_id uuid, account_id integer, sender text, recipient text, body text, callback_url text,
     client_reference text, country text, encoding smallint, parts smallint, carrier_id integer, priority smallint,
-    validity_s integer, due_at timestamptz
+    validity_s integer, due_at timestamptz, mccmnc text
 );
 
 CREATE TYPE accepted_part AS (

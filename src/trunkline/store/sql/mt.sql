@@ -13,9 +13,9 @@ SELECT pg_notify('mt', '') WHERE $2::boolean
 -- A batch becomes messages and their queue rows.
 , stored AS (
     INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-                     encoding, parts, expires_at)
+                     mccmnc, encoding, parts, expires_at)
     SELECT plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-           encoding, parts, expires_at
+           mccmnc, encoding, parts, expires_at
     FROM batch
 ), queued AS (
     INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, expires_at)
@@ -41,14 +41,16 @@ WITH judged AS MATERIALIZED (
                 ELSE 0 END AS verdict
     FROM unnest($1::submission[], $3::text[], $4::bytea[], $5::bigint[], $6::bigint[])
          AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-              encoding, parts, carrier_id, priority, validity_s, due_at, key, request_hash, request_lock, key_lock)
+              encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, key, request_hash, request_lock,
+              key_lock)
 ), kept AS (
-    INSERT INTO idempotency AS i (plan_id, key, request_hash, msg_id, parts, at)
-    SELECT plan_id, key, request_hash, msg_id, parts, (SELECT trunkline_now())
+    INSERT INTO idempotency AS i (plan_id, key, request_hash, msg_id, parts, mccmnc, at)
+    SELECT plan_id, key, request_hash, msg_id, parts, mccmnc, (SELECT trunkline_now())
     FROM judged WHERE key IS NOT NULL AND verdict = 0
     ORDER BY plan_id, key
     ON CONFLICT (plan_id, key) DO UPDATE
-        SET request_hash = EXCLUDED.request_hash, msg_id = EXCLUDED.msg_id, parts = EXCLUDED.parts, at = EXCLUDED.at
+        SET request_hash = EXCLUDED.request_hash, msg_id = EXCLUDED.msg_id, parts = EXCLUDED.parts,
+            mccmnc = EXCLUDED.mccmnc, at = EXCLUDED.at
         WHERE i.at <= EXCLUDED.at - interval '24 hours'
     RETURNING msg_id
 ), chosen AS (
