@@ -62,6 +62,7 @@ class Outcomes:
         self._requeued = requeued
         self._accepted_on = Standing(dsn, name="outcome")
         self._ended_on = Standing(dsn, name="attempt")
+        self._cut_on = Standing(dsn, name="cut")
         self.accepts: Gather[AcceptedPart] = Gather(self._write_accepted, linger_s=0.005, most=512)
         self.endings: Gather[Ending] = Gather(self._write_endings, linger_s=0.005, most=256)
         self.doubts: Gather[DoubtfulPart] = Gather(self._write_doubts, linger_s=0.005, most=512)
@@ -78,6 +79,7 @@ class Outcomes:
     async def close(self) -> None:
         await self._accepted_on.close()
         await self._ended_on.close()
+        await self._cut_on.close()
 
     # What is reported; all of these return at once.
 
@@ -179,10 +181,10 @@ class Outcomes:
     async def _write_cuts(self, batch: list[tuple[Claimed, int]]) -> None:
         while True:
             try:
-                await queue.cut_otherwise(await self._ended_on.get(), self.carrier_id, batch)
+                await queue.cut_otherwise(await self._cut_on.get(), self.carrier_id, batch)
                 break
             except DatabaseError as error:
-                await self._wait_for_database(self._ended_on, error)
+                await self._wait_for_database(self._cut_on, error)
         self._requeued()
 
     async def _write_endings(self, batch: list[Ending]) -> None:
