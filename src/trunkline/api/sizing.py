@@ -25,7 +25,7 @@ def size(text: str, plan: Plan, carrier: Carrier | None) -> Measure:
         written = measured(plain, dialect)
         if written.encoding is _GSM7:
             return written._replace(encoding=_TRANSLITERATED)
-    return measured(text, dialect)
+    return found if dialect is PLAIN else measured(text, dialect)
 
 
 def over_limit(parts: int, plan: Plan) -> Refusal | None:

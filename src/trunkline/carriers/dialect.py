@@ -310,7 +310,10 @@ def from_mapping(settings: Mapping[str, Any]) -> Dialect:
 
 
 def of_texts(settings: Mapping[str, Any]) -> Dialect:
-    """The dialect of a settings table that `from_mapping` takes, as far as texts go: at the cost of three look-ups."""
+    """The dialect of a settings table that `from_mapping` takes, as far as texts go: at the cost of three look-ups.
+
+    Where that is what SMPP 3.4 says, it is `PLAIN` itself.
+    """
     return _of_texts(
         settings.get("default_alphabet", Alphabet.GSM7),
         settings.get("reference_bits", 8),
@@ -320,4 +323,5 @@ def of_texts(settings: Mapping[str, Any]) -> Dialect:
 
 @lru_cache(maxsize=64)
 def _of_texts(alphabet: str, bits: int, languages: tuple[str, ...]) -> Dialect:
-    return from_mapping({"default_alphabet": alphabet, "reference_bits": bits, "national_languages": languages})
+    found = from_mapping({"default_alphabet": alphabet, "reference_bits": bits, "national_languages": languages})
+    return PLAIN if found == PLAIN else found

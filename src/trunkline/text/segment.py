@@ -154,9 +154,10 @@ def _cuts_ucs2(text: str, limit: int) -> list[str]:
 
 def _cuts(text: str, limit: int, *, whole_clusters: bool) -> list[str]:
     parts, start = [], 0
+    is_astral = _units(text) != len(text)
     while start < len(text):
         end = start + limit
-        while (over := _units(text[start:end]) - limit) > 0:
+        while is_astral and (over := _units(text[start:end]) - limit) > 0:
             end -= (over + 1) // 2  # a code point has one unit or two: not one too many goes
         if end < len(text) and whole_clusters:
             cluster = grapheme.divided(text, start, end)

@@ -96,6 +96,7 @@ def test_national_languages_in_their_order():
 
 
 def test_the_part_that_texts_need_is_the_same_dialect():
+    assert of_texts({"states": {"ACKED": 2}, "reference_bits": 8}) is PLAIN
     for settings in ({}, {"reference_bits": 16, "national_languages": ["es"]}, {"default_alphabet": "latin1"}):
         assert of_texts({**settings}) == from_mapping(settings)
     assert of_texts({"states": {"ACKED": 2}, "reference_bits": 16}) == Dialect(reference_bits=16)
