@@ -60,6 +60,22 @@ def test_national_language_tables(row):
         assert [len(part) for part in cheapest.parts] == wanted["part_septets"]
 
 
+@pytest.mark.parametrize(
+    ("text", "shift", "sizes", "sizes_16"),
+    [
+        ("ş" * 155, (1, 0), [155], [155]),
+        ("ş" * 156, (1, 0), [149, 7], [148, 8]),
+        ("ş" + "ì" * 300, (0, 1), [149, 149, 4], [148, 148, 6]),
+        ("ì" * 148 + "ş" * 2 + "ì" * 140, (0, 1), [148, 144], [148, 144]),  # no table's escape ends a part
+        ("ãª" * 100 + "ê~" * 20 + "Φ" * 10, (3, 3), [146, 114], [145, 115]),
+    ],
+)
+def test_sizes_of_parts_by_national_tables(text, shift, sizes, sizes_16):
+    for bits, wanted in ((8, sizes), (16, sizes_16)):
+        found = shifted(text, bits, (1, 3))
+        assert (found.shift, [len(part) for part in found.parts]) == (shift, wanted)
+
+
 def test_tables_are_taken_by_parts_and_then_by_octets():
     def taken(text, *languages):
         found = shifted(text, 8, languages)
