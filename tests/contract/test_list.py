@@ -115,6 +115,14 @@ def test_all_wrong_parameters_are_told_at_once(rig: Rig) -> None:
     }  # fmt: skip
 
 
+def test_a_wrong_window_is_told_with_the_other_faults(rig: Rig) -> None:
+    start = "2026-03-01T00:00:00Z"
+    reply = rig.list(fromDate=start, toDate="2026-04-01T00:00:00.001Z", limit="x")
+    assert reply.fields == {("toDate", "window_too_large"), ("limit", "wrong_form")}
+    reply = rig.list(fromDate=start, toDate="2026-02-01T00:00:00Z", status="x")
+    assert reply.fields == {("toDate", "out_of_range"), ("status", "wrong_form")}
+
+
 @pytest.mark.parametrize("query", ["status=SENT&status=SENT", "status=%ff", "status=SENT&" * 70])
 def test_odd_query_strings_are_400(rig: Rig, query: str) -> None:
     assert rig.ask("GET", f"/v1/messages/sms?servicePlanId={PLAN}&{query}").status == 400
@@ -291,6 +299,11 @@ def test_inbound_messages(rig: Rig) -> None:
     following = rig.list(cursor=reply.json["pagination"]["nextCursor"])
     assert following.json["data"] == [{**common, "msgId": str(ids_[0]), "keyword": "Need", "body": "Need status"}]
     assert rig.list(direction="MO", to="+15550003333").json["data"] == []
+    # A sender as only MO messages have it, and the direction left to the cursor.
+    rig.sql("UPDATE mo SET sender = 'Bank 24/7'")
+    cursor = rig.list(direction="MO", from_="Bank 24/7", limit=2).json["pagination"]["nextCursor"]
+    assert ids(rig.list(cursor=cursor, from_="Bank 24/7")) == [str(ids_[0])]
+    assert rig.list(cursor=cursor, from_="Bank 24/6").fields == {("from", "bad_cursor")}
     assert rig.list(direction="MO", to="+15550001111", plan=OTHER).json["data"] == []
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from api_rig import Rig
+
+from trunkline.contract.problem import Refusal, problem_of
+from trunkline.domain.errors import PROBLEMS
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 
@@ -61,3 +65,16 @@ def test_pages_are_read_only(rig: Rig) -> None:
     assert rig.ask("POST", "/docs/").code == "method_not_allowed"
     head = rig.ask("HEAD", "/docs/")
     assert (head.status, head.body) == (200, b"")
+
+
+def test_the_type_of_every_problem_leads_to_its_entry(rig: Rig) -> None:
+    """As a client resolves it: against the address that it asked, over the redirect, to the anchor."""
+    types = {urlsplit(problem_of(Refusal(code, "x"), "1").type) for code in PROBLEMS}
+    (path,) = {url.path for url in types}
+    asked = urljoin("http://a.example/v1/messages/sms/x?servicePlanId=1", path)
+    reply = rig.ask("GET", urlsplit(asked).path, token=None)
+    if reply.status == 301:
+        reply = rig.ask("GET", urljoin(path, reply.headers["location"]), token=None)
+    anchors = set(re.findall(r'id="([a-z_]+)"', reply.body.decode()))
+    assert reply.status == 200
+    assert {url.fragment for url in types} <= anchors

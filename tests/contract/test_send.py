@@ -223,6 +223,14 @@ def test_an_unknown_query_parameter_is_400_and_named(rig: Rig, query: str) -> No
     assert reply.fields == {(query.partition("=")[0], "unknown_field")}
 
 
+@pytest.mark.parametrize("prefix", ["/v1", "/mock/v1"])
+def test_an_unknown_query_parameter_is_told_with_the_faults_of_the_body(rig: Rig, prefix: str) -> None:
+    reply = rig.send(path=f"{prefix}/sendsms?x=1", to="x")
+    assert reply.fields == {("x", "unknown_field"), ("to", "wrong_form")}
+    reply = rig.ask("POST", f"{prefix}/sendsms?x=1", "{")
+    assert (reply.status, reply.code) == (400, "malformed_json")
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "code"),
     [

@@ -178,7 +178,8 @@ class Api:
 
     def _fault(self, request: Request, fault: Exception) -> Response:
         self._fault_count.value += 1
-        _log.error("api.fault", request_id=request.request_id, path=request.path.decode("latin-1"), exc_info=fault)
+        path = log.without_numbers(request.path.decode("latin-1"))
+        _log.error("api.fault", request_id=request.request_id, path=path, exc_info=fault)
         return refused(unavailable("The request could not be done."), request.request_id)
 
 

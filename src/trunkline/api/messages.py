@@ -74,9 +74,7 @@ def _begin(context: Context, wanted: Listing) -> Cursor | Refusal:
     """Where the page starts: at what the cursor says, or at the newest message that the filters allow."""
     if wanted.cursor is not None:
         return _resume(context, wanted, wanted.cursor)
-    within = window(wanted, context.now_ms())
-    if isinstance(within, Refusal):
-        return within
+    from_ms, to_ms = _window(wanted, context.now_ms())
     filters = Filters(
         inbound=bool(wanted.inbound),
         sender=wanted.sender,
@@ -84,13 +82,13 @@ def _begin(context: Context, wanted: Listing) -> Cursor | Refusal:
         status=wanted.status,
         country=wanted.country,
         mccmnc=wanted.mccmnc,
-        from_ms=within[0],
-        to_ms=within[1],
+        from_ms=from_ms,
+        to_ms=to_ms,
     )
     return Cursor(wanted.service_plan_id, filters, None, wanted.limit or LIMIT_DEFAULT)
 
 
-def window(wanted: Listing, now_ms: int) -> tuple[int, int] | Refusal:
+def _window(wanted: Listing, now_ms: int) -> tuple[int, int]:
     """The window asked for, completed where an end is not given; both ends inclusive."""
     from_ms, to_ms = wanted.from_ms, wanted.to_ms
     if from_ms is None and to_ms is None:
@@ -100,10 +98,6 @@ def window(wanted: Listing, now_ms: int) -> tuple[int, int] | Refusal:
         return from_ms, max(from_ms, min(from_ms + WINDOW_MS, now_ms + _AHEAD_MS))
     if from_ms is None:
         return to_ms - WINDOW_MS, to_ms
-    if from_ms > to_ms:
-        return refuse([Fault("toDate", "out_of_range", "must not be before fromDate")])
-    if to_ms - from_ms > WINDOW_MS:
-        return refuse([Fault("toDate", "window_too_large", "must be at most 31 days after fromDate")])
     return from_ms, to_ms
 
 

@@ -15,10 +15,10 @@ from trunkline.api.cancel import cancel
 from trunkline.api.context import Context, Operation
 from trunkline.api.dry_run import tried
 from trunkline.api.exchange import JSON, Answer, Request, Response, refused
-from trunkline.api.messages import get, list_, window
+from trunkline.api.messages import get, list_
 from trunkline.api.openapi import examples
 from trunkline.api.openapi.operations import CANCEL, GET, LIST, SEND, Described
-from trunkline.api.sendsms import read_request, send, unfit
+from trunkline.api.sendsms import misasked, read_request, send, unfit
 from trunkline.api.token import bearer_of
 from trunkline.contract.dry_run import read_dry_run
 from trunkline.contract.listing import read_cancel, read_get, read_list
@@ -93,7 +93,7 @@ def _send(context: Context, request: Request) -> _Found:
         return unreadable
     dry = read_dry_run(request.query)
     if isinstance(dry, Refusal):
-        return dry
+        return misasked(context, request, dry)
     read = read_request(context, request, context.now_ms())
     if not isinstance(read, Refusal):
         return examples.DRY_RUN if dry else examples.QUEUED
@@ -106,9 +106,6 @@ def _list(context: Context, request: Request) -> _Found:
         return wanted
     if wanted.cursor is not None:
         return examples.LAST_PAGE
-    within = window(wanted, context.now_ms())
-    if isinstance(within, Refusal):
-        return within
     return examples.INBOUND_PAGE if wanted.inbound else examples.PAGE
 
 

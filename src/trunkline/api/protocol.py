@@ -82,16 +82,20 @@ class Listener:
             return
         self.now = now = loop.time()
         self.date = f"date: {formatdate(wall_s(), usegmt=True)}\r\n".encode()
-        for connection in [one for one in self._connections if one.deadline <= now]:
+        late = [one for one in self._connections if one.deadline <= now]
+        for connection in late[:_SWEEP_MOST]:
             connection.out_of_time()
         if self._connections:
-            loop.call_later(self.limits.sweep_s, self._sweep)
+            # Thousands that end at one moment must not hold up the others.
+            loop.call_later(self.limits.sweep_s if len(late) <= _SWEEP_MOST else _SWEEP_PAUSE_S, self._sweep)
         else:
             self._loop = None
 
 
 _IDLE, _HEAD, _BODY = range(3)
 _NEVER = float("inf")
+_SWEEP_MOST = 50
+_SWEEP_PAUSE_S = 0.01
 _DISCARD_LIMIT = 16 * 1024 * 1024
 _STATUS_LINE = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?").fullmatch

@@ -17,7 +17,7 @@ from trunkline.api.idempotency import once
 from trunkline.api.sizing import over_limit, size
 from trunkline.contract.dry_run import read_dry_run
 from trunkline.contract.idempotency import read_key
-from trunkline.contract.problem import Refusal
+from trunkline.contract.problem import Refusal, joined
 from trunkline.contract.record import queued_json
 from trunkline.contract.send import SendRequest, read_send
 from trunkline.contract.times import parse
@@ -41,7 +41,7 @@ def send(context: Context, request: Request) -> Answer:
         return refused(unreadable, request.request_id)
     dry = read_dry_run(request.query) if request.query else False
     if isinstance(dry, Refusal):
-        return refused(dry, request.request_id)
+        return refused(misasked(context, request, dry), request.request_id)
     judged = _judge(context, request, *admitted)
     if dry:
         return _dry_run(context, request, admitted[0], judged)
@@ -119,6 +119,12 @@ def read_request(context: Context, request: Request, now_ms: int) -> tuple[SendR
     if isinstance(key, Refusal):
         return key
     return wanted if isinstance(wanted, Refusal) else (wanted, key)
+
+
+def misasked(context: Context, request: Request, wrong_query: Refusal) -> Refusal:
+    """The refusal of a request whose query string is wrong, with the faults of its body and its key beside."""
+    read = read_request(context, request, context.now_ms())
+    return joined(wrong_query, read) if isinstance(read, Refusal) else wrong_query
 
 
 def unfit(request: Request) -> Refusal | None:

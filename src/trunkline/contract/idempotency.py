@@ -8,7 +8,7 @@ from hashlib import sha256
 import msgspec
 from msgspec import structs
 
-from trunkline.contract.problem import Fault, Refusal, refuse
+from trunkline.contract.problem import Fault, Refusal, joined, refuse
 from trunkline.contract.send import SendRequest
 from trunkline.domain.message import RequestKey
 
@@ -22,9 +22,10 @@ _encode = msgspec.json.Encoder().encode
 
 def read_key(header: bytes, wanted: SendRequest | Refusal) -> RequestKey | Refusal:
     """The key of a request, or the refusal with all faults, those of the body among them."""
-    if isinstance(wanted, Refusal):
-        return refuse([_FAULT, *wanted.faults]) if wanted.faults and not _KEY(header) else wanted
-    return RequestKey(header.decode(), hash_of(wanted)) if _KEY(header) else refuse([_FAULT])
+    if _KEY(header):
+        return wanted if isinstance(wanted, Refusal) else RequestKey(header.decode(), hash_of(wanted))
+    wrong = refuse([_FAULT])
+    return joined(wrong, wanted) if isinstance(wanted, Refusal) else wrong
 
 
 def hash_of(wanted: SendRequest) -> bytes:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from trunkline.contract.problem import Fault, Refusal, refuse
 from trunkline.contract.send import PLAN_ID, RECIPIENT, SENDER
 from trunkline.contract.times import parse, to_micros
+from trunkline.domain.filters import WINDOW_MS
 from trunkline.domain.status import Status
 
 LIMIT_DEFAULT = 20
@@ -118,7 +119,9 @@ def read_list(query: bytes) -> Listing | Refusal:
     for name in ("from", "to"):
         if found.get(name, "").startswith(" "):
             found[name] = "+" + found[name][1:]  # "+" not escaped in a query string arrives as a space
-    for name, (matches, message) in _FORMS[bool(inbound)].items():
+    # A cursor knows the direction, and what it carries was in the form that this takes.
+    either = inbound or ("cursor" in found and "direction" not in found)
+    for name, (matches, message) in _FORMS[bool(either)].items():
         if name in found and not matches(found[name]):
             faults.append(Fault(name, "bad_cursor" if name == "cursor" else "wrong_form", message))
     if inbound is None:
@@ -127,6 +130,11 @@ def read_list(query: bytes) -> Listing | Refusal:
         only = (name for name in ("status", "country", "mccmnc") if name in found)
         faults += [Fault(name, "wrong_form", "is a filter of MT messages only") for name in only]
     from_ms, to_ms = (_edge(found, name, faults) for name in ("fromDate", "toDate"))
+    if from_ms is not None and to_ms is not None:
+        if from_ms > to_ms:
+            faults.append(Fault("toDate", "out_of_range", "must not be before fromDate"))
+        elif to_ms - from_ms > WINDOW_MS:
+            faults.append(Fault("toDate", "window_too_large", "must be at most 31 days after fromDate"))
     if not _FILTERS & found.keys():
         faults.append(Fault("", "filter_required", f"give at least one of {', '.join(sorted(_FILTERS))}"))
     if faults:

@@ -66,6 +66,11 @@ def refuse(faults: Sequence[Fault]) -> Refusal:
     return Refusal("validation_failed", f"{len(faults)} faults: see errors", faults)
 
 
+def joined(first: Refusal, second: Refusal) -> Refusal:
+    """One refusal with the faults of both. `second` without faults is of what could not be read: it stands alone."""
+    return refuse([*first.faults, *second.faults]) if second.faults else second
+
+
 def problem_of(refusal: Refusal, request_id: str) -> Problem:
     """The document of a refusal of the request `request_id`."""
     entry = PROBLEMS[refusal.code]

@@ -24,6 +24,8 @@ from trunkline.runtime.clock import wall_ms
 
 _LINE_LIMIT = 4096  # PIPE_BUF: up to this size, lines that several processes write to one pipe do not mix
 _LONG_NUMBER = re.compile(r"\+?\d{7,}")
+# What the database's driver says of a value that it cannot send, and then the value itself.
+_QUOTED_VALUE = re.compile(r"(invalid input for query argument \$\d+).*")
 
 
 def masked(number: str | None) -> str:
@@ -43,8 +45,13 @@ def explained(error: BaseException) -> str:
     Only the first line, because the database's errors go on with a DETAIL that quotes the row.
     """
     lines = str(error).splitlines()
-    text = _LONG_NUMBER.sub(lambda match: masked(match[0]), lines[0] if lines else "")
+    text = without_numbers(_QUOTED_VALUE.sub(r"\1", lines[0] if lines else ""))
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+def without_numbers(text: str) -> str:
+    """A text of unknown content with whatever may be a phone number masked; runs of digits in ids may be, too."""
+    return _LONG_NUMBER.sub(lambda match: masked(match[0]), text)
 
 
 def get_logger(**fields: Any) -> Any:
@@ -98,10 +105,17 @@ class _Lines:
 
 
 class _Foreign(logging.Handler):
-    """Takes the records of libraries over into our log."""
+    """Takes the records of libraries over into our log.
+
+    Of what the event loop says only the words before the first object: it shows callbacks with all that they hold, a
+    customer's message among it. The exception that comes with it says the rest.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
+        said = record.getMessage()
+        if record.name == "asyncio":
+            said = re.split(r"[(<\n]", said, maxsplit=1)[0]
+        fields: dict[str, Any] = {"logger": record.name, "message": without_numbers(said)}
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         log = get_logger()

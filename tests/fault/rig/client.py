@@ -21,8 +21,8 @@ class Client(Recorder):
     def __init__(self, ledger: Path, settings: dict[str, Any]) -> None:
         super().__init__(ledger)
         self._port: int = settings["port"]
-        self._token: str = settings["token"]
-        self._plan: str = settings["plan"]
+        # Token and plan of each sender; with several, requests go round them by number.
+        self._accounts: list[tuple[str, str]] = settings.get("accounts") or [(settings["token"], settings["plan"])]
         self._callback: str | None = settings.get("callback")
         self._chars: int = settings.get("chars", 20)
         self._senders: int = settings.get("senders", 4)
@@ -96,15 +96,16 @@ class Client(Recorder):
 
     def _request(self, number: int) -> bytes:
         name = _name(number)
+        token, plan = self._accounts[number % len(self._accounts)]
         fields = {
-            "servicePlanId": self._plan, "channel": "SMS", "from": "12345", "to": f"+1555{number:07d}",
+            "servicePlanId": plan, "channel": "SMS", "from": "12345", "to": f"+1555{number:07d}",
             "body": (name + " ").ljust(self._chars, "x"),
         }  # fmt: skip
         if self._callback:
             fields["callbackUrl"] = self._callback
         body = json.dumps(fields).encode()
         head = (
-            f"POST /v1/sendsms HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._token}\r\n"
+            f"POST /v1/sendsms HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import uvloop
 
 from trunkline.runtime import log, metrics
 
@@ -110,6 +113,38 @@ def test_what_libraries_say_becomes_an_event(capfd: pytest.CaptureFixture[str]) 
     logging.getLogger("some.library").info("chatter")
     (event,) = events(capfd)
     assert (event["event"], event["level"], event["message"]) == ("library.said", "error", "it all\nbroke")
+
+
+def test_a_value_that_the_driver_could_not_send_is_not_quoted() -> None:
+    error = ValueError("invalid input for query argument $6: 'a customer's text' (can't encode it)")
+    assert log.explained(error) == "ValueError: invalid input for query argument $6"
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_what_the_event_loop_shows_of_a_callback_is_left_out(run: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    log.configure()
+
+    def broken(text: str) -> None:
+        raise ValueError("broken")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(functools.partial(broken, "secret text"))
+        following = loop.create_future()
+        loop.call_soon(following.set_result, None)
+        await following
+
+    run(main())
+    (event,) = events(capfd)
+    assert (event["event"], event["error"]) == ("library.said", "ValueError: broken")
+    assert event["message"].startswith("Exception in callback ")
+    assert "secret" not in json.dumps(event)
+
+
+def test_a_number_in_a_text_of_a_library_is_masked(capfd: pytest.CaptureFixture[str]) -> None:
+    log.configure()
+    logging.getLogger("some.library").warning("cannot reach %s", "+31612345642")
+    assert events(capfd)[0]["message"] == "cannot reach +3161•••••42"
 
 
 def test_the_level_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
