@@ -180,6 +180,13 @@ class Depth:
         rows = [DoubtfulPart(r["plan_id"], r["msg_id"], 1, r["recipient"], 901, r["at"]) for r in await self.rows(5001)]
         await queue.put_in_doubt(conn, CARRIER, rows)
 
+    async def cut_otherwise(self, conn: Any) -> None:
+        rows = [
+            (Claimed(r["plan_id"], r["priority"], r["msg_id"], 1, 0, False, self.now, r["at"]), 2)
+            for r in await self.rows(5001)
+        ]
+        await queue.cut_otherwise(conn, CARRIER, rows)
+
     async def moves(self) -> list[Move]:
         return [Move(r["plan_id"], r["msg_id"], 2, 0, r["at"], False) for r in await self.rows(10_001)]
 
@@ -311,6 +318,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.give_back", Depth.give_back, 15),
     ("mt.put_off", Depth.put_off, 18),
     ("mt.put_in_doubt", Depth.put_in_doubt, 27),
+    ("mt.cut_otherwise", Depth.cut_otherwise, 25),
     ("settle.apply", Depth.apply, 15),
     ("settle.apply_receipts", Depth.apply_receipts, 30),
     ("settle.part_states", Depth.part_states, 24),

@@ -83,6 +83,7 @@ class CarrierWork:
             self.outcomes.accepts,
             self.outcomes.endings,
             self.outcomes.doubts,
+            self.outcomes.cuts,
             self.receiver.receipts,
             self.receiver.garbage,
             self.inbox.messages,

@@ -251,6 +251,13 @@ async def put_off(conn: Connection, rows: Sequence[tuple[Requeued, dt.datetime]]
     await conn.fetch(_SQL.put_off, *columns([(*row, due_at) for row, due_at in rows], 10))
 
 
+async def cut_otherwise(conn: Connection, carrier_id: CarrierId, rows: Sequence[tuple[Claimed, int]]) -> None:
+    """Claimed messages of which nothing was submitted yet go back, each as so many parts."""
+    ids = [claimed.msg_id for claimed, _ in rows]
+    cuts = [(c.plan_id, c.priority, c.msg_id, c.claimed_at, parts) for c, parts in rows]
+    await conn.fetch(_SQL.cut_otherwise, carrier_id, *columns(cuts, 5), min(ids), max(ids))
+
+
 async def put_in_doubt(conn: Connection, carrier_id: CarrierId, rows: Sequence[DoubtfulPart]) -> None:
     await conn.fetch(_SQL.put_in_doubt, carrier_id, *columns(rows, 6))
 

@@ -82,7 +82,9 @@ CREATE TABLE plan (
     countries       text[],                           -- null: every country
     hook_secrets    bytea[] NOT NULL DEFAULT '{}',    -- newest first; encrypted with the settings' key
     rate_per_s      integer CHECK (rate_per_s >= 0),  -- as the account's
-    sent_events     boolean NOT NULL DEFAULT false    -- webhooks tell SENT as well
+    sent_events     boolean NOT NULL DEFAULT false,   -- webhooks tell SENT as well
+    transliterate   boolean NOT NULL DEFAULT false,   -- write typography that GSM-7 lacks as GSM-7 has it
+    max_segments    smallint CHECK (max_segments > 0) -- parts of one message; null: as many as its text takes
 );
 CREATE INDEX plan_account ON plan (account_id);
 
@@ -210,8 +212,8 @@ CREATE TABLE msg (
     client_reference  text,
     country           text,
     mccmnc            text,
-    encoding          smallint NOT NULL,
-    parts             smallint NOT NULL,
+    encoding          smallint NOT NULL,        -- as accepted: 0 GSM-7, 1 UCS-2, 2 GSM-7 once transliterated
+    parts             smallint NOT NULL,        -- as accepted, then as submitted
     expires_at        timestamptz NOT NULL,
     price_micro       bigint,
     ptf_micro         bigint,

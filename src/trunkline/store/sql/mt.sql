@@ -299,6 +299,32 @@ ON CONFLICT (plan_id, msg_id) DO UPDATE
         resubmitted = mt_later.resubmitted OR EXCLUDED.resubmitted,
         due_at = greatest(mt_later.due_at, EXCLUDED.due_at)
 
+-- name: cut_otherwise
+-- Messages of which no part was submitted yet, and which this carrier takes in another number of parts than was counted:
+-- they say so from now on, and go back to be claimed again. $7, $8: smallest and largest msg_id.
+WITH o AS (
+    SELECT * FROM unnest($2::int[], $3::smallint[], $4::uuid[], $5::timestamptz[], $6::smallint[])
+         AS o(plan_id, priority, msg_id, claimed_at, parts)
+), landed AS (
+    DELETE FROM inflight WHERE ctid = ANY (ARRAY(
+        SELECT f.tid FROM o CROSS JOIN LATERAL (
+            SELECT ctid AS tid FROM inflight
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND claimed_at = o.claimed_at OFFSET 0) AS f))
+    RETURNING plan_id, msg_id, tries, resubmitted
+), free AS (
+    SELECT plan_id, msg_id, max(tries) AS tries, bool_or(resubmitted) AS resubmitted FROM landed GROUP BY 1, 2
+), cut AS (
+    UPDATE msg m SET parts = o.parts FROM o
+    WHERE m.plan_id = ANY(ARRAY(SELECT plan_id FROM free)) AND m.msg_id = ANY(ARRAY(SELECT msg_id FROM free))
+      AND m.msg_id BETWEEN $7 AND $8 AND m.plan_id = o.plan_id AND m.msg_id = o.msg_id
+    RETURNING m.plan_id, m.msg_id, m.parts, m.expires_at, o.priority
+)
+INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, tries, resubmitted, expires_at)
+SELECT $1, c.plan_id, c.priority, c.msg_id, (1::bigint << c.parts) - 1, c.parts, f.tries, f.resubmitted, c.expires_at
+FROM cut c JOIN free f ON f.plan_id = c.plan_id AND f.msg_id = c.msg_id
+ON CONFLICT (carrier_id, priority, plan_id, msg_id) DO UPDATE
+    SET missing = EXCLUDED.missing, parts = EXCLUDED.parts
+
 -- name: put_in_doubt
 -- Written to the carrier, outcome unknown. The plan says how long a receipt or a late response is waited for.
 WITH o AS (
