@@ -65,6 +65,7 @@ class Outcomes:
         self._tells_sent = tells_sent
         self._accepted_on = Standing(dsn, name="outcome")
         self._ended_on = Standing(dsn, name="attempt")
+        self._doubted_on = Standing(dsn, name="doubt")
         self._cut_on = Standing(dsn, name="cut")
         self.accepts: Gather[AcceptedPart] = Gather(self._write_accepted, linger_s=0.005, most=512)
         self.endings: Gather[Ending] = Gather(self._write_endings, linger_s=0.005, most=256)
@@ -82,6 +83,7 @@ class Outcomes:
     async def close(self) -> None:
         await self._accepted_on.close()
         await self._ended_on.close()
+        await self._doubted_on.close()
         await self._cut_on.close()
 
     # What is reported; all of these return at once.
@@ -177,10 +179,10 @@ class Outcomes:
     async def _write_doubts(self, batch: list[DoubtfulPart]) -> None:
         while True:
             try:
-                await queue.put_in_doubt(await self._ended_on.get(), self.carrier_id, batch)
+                await queue.put_in_doubt(await self._doubted_on.get(), self.carrier_id, batch)
                 return
             except DatabaseError as error:
-                await self._wait_for_database(self._ended_on, error)
+                await self._wait_for_database(self._doubted_on, error)
 
     async def _write_cuts(self, batch: list[tuple[Claimed, int]]) -> None:
         while True:

@@ -57,7 +57,9 @@ class Delivery:
         self._provisioning = provisioning
         self._target_of = target_of
         self._standing = Standing(dsn, name="hooks")
-        self._results = Standing(dsn, name="hook results")
+        # One connection a writer: both may be at work at the same time.
+        self._acknowledged_on = Standing(dsn, name="hooks acknowledged")
+        self._failed_on = Standing(dsn, name="hooks failed")
         self._acknowledged: Gather[tuple[Hook, Acknowledged]] = Gather(
             self._write_acknowledged, linger_s=0.005, most=256
         )
@@ -113,7 +115,8 @@ class Delivery:
                 writer.cancel()
         await self._holding.close()
         await self._standing.close()
-        await self._results.close()
+        await self._acknowledged_on.close()
+        await self._failed_on.close()
 
     async def _once(self) -> bool:
         """Takes one round of events and posts them. Returns whether there may be more at once."""
@@ -236,25 +239,26 @@ class Delivery:
         self._wake.set()
 
     async def _write_acknowledged(self, batch: list[tuple[Hook, Acknowledged]]) -> None:
-        await self._write(lambda conn: hooks.acknowledged(conn, [row for _, row in batch]))
+        await _write(self._acknowledged_on, lambda conn: hooks.acknowledged(conn, [row for _, row in batch]))
         if self._claims.ended([hook for hook, _ in batch]):
             self.wake()
 
     async def _write_failed(self, batch: list[tuple[Hook, AttemptedHook]]) -> None:
-        await self._write(lambda conn: hooks.attempted(conn, [row for _, row in batch]))
+        await _write(self._failed_on, lambda conn: hooks.attempted(conn, [row for _, row in batch]))
         self._claims.ended([hook for hook, _ in batch])
         self._wake.set()
 
-    async def _write(self, store: Callable[[Connection], Awaitable[None]]) -> None:
-        """Stores results, again and again until the database takes them."""
-        while True:
-            try:
-                await store(await self._results.get())
-                return
-            except DatabaseError as error:
-                _log.warning("hooks.result_waits", error=log.explained(error))
-                self._results.abandon()
-                await clock.sleep(0.2)
+
+async def _write(standing: Standing, store: Callable[[Connection], Awaitable[None]]) -> None:
+    """Stores results, again and again until the database takes them."""
+    while True:
+        try:
+            await store(await standing.get())
+            return
+        except DatabaseError as error:
+            _log.warning("hooks.result_waits", error=log.explained(error))
+            standing.abandon()
+            await clock.sleep(0.2)
 
 
 def _event_of(record: Record) -> int:
