@@ -329,6 +329,33 @@ def test_a_living_process_is_sure_of_its_answers(database: str) -> None:
     ran(database, main)
 
 
+def test_stored_although_the_connection_was_lost(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit's answer did not come, so the carrier was told to send again, and does so over the same bind."""
+    real = inbound.accept
+    lost: list[bool] = []
+
+    async def accept(conn: asyncpg.Connection, *args: Any) -> Any:
+        stored = await real(conn, *args)
+        if lost and lost.pop():
+            raise ConnectionResetError
+        return stored
+
+    monkeypatch.setattr(inbound, "accept", accept)
+
+    async def main(desk: Desk) -> None:
+        await desk.stored(text=b"before")
+        lost.append(True)
+        assert len(await desk.stored()) == 2
+        await desk.inbox.binds.close()  # says what there is to say
+        await desk.shift(60)
+        assert len(await desk.stored()) == 2
+        assert desk.answers == [ESME_ROK, ESME_RX_T_APPN, ESME_ROK]
+        await desk.shift(60)
+        assert len(await desk.stored()) == 3  # the person, over a healthy link
+
+    ran(database, main)
+
+
 def test_binds_are_forgotten_once_nothing_is_compared_with_them(database: str) -> None:
     async def main(desk: Desk) -> None:
         await desk.stored(bind=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
@@ -83,6 +84,7 @@ class Inbox:
         set_keys: Sequence[bytes] = ()
         provisioning = self._provisioning()
         if provisioning is not None:
+            asked_at = asyncio.get_running_loop().time()
             try:
                 set_keys = await store(await self._standing.get(), batch, provisioning)
                 status = ESME_ROK
@@ -91,6 +93,8 @@ class Inbox:
                     "inbound.put_off", carrier_id=self.carrier_id, count=len(batch), error=log.explained(error)
                 )
                 self._standing.abandon()
+                # It may be stored all the same.
+                self.binds.doubt([incoming.session for incoming in batch], asked_at)
         for incoming in batch:
             incoming.session.answer(incoming.pdu, status)
         if set_keys:

@@ -20,7 +20,7 @@ from trunkline.store.db import Connection, DatabaseError, Standing
 _log = log.get_logger()
 _EVERY_S = 5.0
 _LOST_S = 30.0
-_UNBOUND_S = 5.0  # it answered our unbind, so it read all before; but for what was on its way to the database
+_ON_ITS_WAY_S = 5.0  # to the database and back: where it is known from when on the carrier saw no answer
 
 
 class Bind(Protocol):
@@ -40,6 +40,7 @@ class Binds:
         self._carrier_id = carrier_id
         self._epoch = epoch
         self._ids: dict[Bind, int] = {}
+        self._in_doubt: list[tuple[int, float]] = []  # bind_id, from when on (loop time)
         self._some_ended = asyncio.Event()
 
     async def ids(self, conn: Connection, binds: Iterable[Bind]) -> dict[Bind, int]:
@@ -56,6 +57,14 @@ class Binds:
         """A bind has ended."""
         self._some_ended.set()
 
+    def doubt(self, binds: Iterable[Bind], since: float) -> None:
+        """What came on these from `since` on (loop time) may be stored, and the carrier was not told OK: it counts as
+        lost with its bind, and what follows on the session is on another."""
+        for bind in set(binds):
+            bind_id = self._ids.pop(bind, None)
+            if bind_id is not None:
+                self._in_doubt.append((bind_id, since))
+
     async def run(self) -> None:
         """Says which binds are alive and which are not, until cancelled."""
         while True:
@@ -65,16 +74,16 @@ class Binds:
             except TimeoutError:
                 pass
             self._some_ended.clear()
-            if self._ids:
-                await self._write()
+            await self._write()
 
     async def close(self) -> None:
         """The last word about binds that have ended."""
-        if self._ids:
-            await self._write()
+        await self._write()
         await self._standing.close()
 
     async def _write(self) -> None:
+        if not self._ids and not self._in_doubt:
+            return
         try:
             conn = await self._standing.get()
             await self._end(conn)
@@ -85,14 +94,19 @@ class Binds:
 
     async def _end(self, conn: Connection) -> None:
         ended = {bind: bind_id for bind, bind_id in self._ids.items() if bind.ended is not None}
-        if ended:
+        in_doubt = list(self._in_doubt)
+        if ended or in_doubt:
             now = asyncio.get_running_loop().time()
-            await inbound.end_binds(conn, [(bind_id, _unsure_s(bind, now)) for bind, bind_id in ended.items()])
+            ages = [(bind_id, _unsure_s(bind, now)) for bind, bind_id in ended.items()]
+            ages += [(bind_id, now - since + _ON_ITS_WAY_S) for bind_id, since in in_doubt]
+            await inbound.end_binds(conn, ages)
             for bind in ended:
                 self._ids.pop(bind, None)
+            self._in_doubt = [one for one in self._in_doubt if one not in in_doubt]
 
 
 def _unsure_s(bind: Bind, now: float) -> float:
     """How many seconds ago the carrier surely saw our answers."""
     since = now - bind.unread_since if bind.unread_since is not None else 0.0
-    return since + (_UNBOUND_S if bind.ended is End.UNBOUND else _LOST_S)
+    # Who answered our unbind had read all before.
+    return since + (_ON_ITS_WAY_S if bind.ended is End.UNBOUND else _LOST_S)
