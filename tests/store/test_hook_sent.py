@@ -84,6 +84,16 @@ def test_what_is_final_already_is_not_told_as_sent(database: str) -> None:
     ran(database, main)
 
 
+def test_the_plan_of_now_decides(database: str) -> None:
+    async def main(conn: db.Connection) -> None:
+        await conn.execute("UPDATE plan SET sent_events = false")
+        await accepted(conn, (await message(conn, status=None), 1))
+        assert await told(conn) == []
+        assert await conn.fetchval("SELECT count(*) FROM msg WHERE sent_at IS NOT NULL") == 0
+
+    ran(database, main)
+
+
 @pytest.mark.parametrize("url", [URL, None], ids=["not asked for", "no URL"])
 def test_no_event(database: str, url: str | None) -> None:
     async def main(conn: db.Connection) -> None:

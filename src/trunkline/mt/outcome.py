@@ -47,7 +47,7 @@ class Ending(NamedTuple):
 
 class Outcomes:
     """Writes the outcomes of one carrier. `look(carrier_id, ids)` takes up parked receipts of just stored ids;
-    `tells_sent`: whether a plan wants webhooks to tell SENT."""
+    `tells_sent`: whether a plan may want webhooks to tell SENT."""
 
     def __init__(
         self,

@@ -223,7 +223,8 @@ async def parts_accepted(
 ) -> None:
     """Facts: stored whoever reports them, and however late.
 
-    Messages of the plans `telling` get their SENT event with the first of their parts, in the same commit.
+    Messages of the plans `telling` get their SENT event with the first of their parts, in the same commit, if the plan
+    wants it.
     """
     if not telling:
         await conn.fetch(_SQL.accepted, carrier_id, rows)

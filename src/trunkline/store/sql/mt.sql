@@ -208,7 +208,7 @@ landed AS (
 )
 
 -- name: accepted_and_told
--- As accepted, for a batch in which the plans $5 want SENT told. That it is the message's first acceptance is for its
+-- As accepted, for a batch in which some of the plans $5 want SENT told. That it is the message's first acceptance is for its
 -- row to say: whoever gives it a sent_at tells, and of two that try at once the second finds it there.
 -- $3, $4: smallest and largest msg_id.
 WITH o AS (
@@ -216,7 +216,10 @@ WITH o AS (
 ), at AS MATERIALIZED (
     SELECT trunkline_now() AS now
 ), wanted AS MATERIALIZED (
-    SELECT DISTINCT plan_id, msg_id FROM o WHERE plan_id = ANY($5::int[])
+    SELECT o.plan_id, o.msg_id
+    FROM (SELECT DISTINCT plan_id, msg_id FROM o WHERE plan_id = ANY($5::int[])) AS o
+    CROSS JOIN LATERAL (SELECT sent_events FROM plan WHERE plan_id = o.plan_id OFFSET 0) AS p
+    WHERE p.sent_events
 ),
 -- include: store_accepted
 , first AS (
