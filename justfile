@@ -38,6 +38,10 @@ bench-depth:
 bench-list count="100000":
     .venv/bin/python bench/list.py {{count}}
 
+# number ranges: import, load, look-up, memory
+bench-numbers count="2000000":
+    .venv/bin/python bench/number_ranges.py {{count}}
+
 # single pieces, in process
 bench:
     .venv/bin/python bench/text.py

@@ -14,7 +14,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import Any
 
 from trunkline.domain.ids import MsgIds
@@ -85,13 +84,15 @@ async def trip(conn: Connection, epoch: int, ids: MsgIds, number: int, costs: Co
     batch = [
         Submission(
             PLAN, ids.new(time.time_ns() // 1_000_000), ACCOUNT, "12345", f"+4671{number * BATCH + n:08d}", "hello",
-            f"{ORIGIN}/dlr?i={n}", None, "SE", 0, 1, CARRIER, 0, 3600, None,
+            f"{ORIGIN}/dlr?i={n}", None, "SE", 0, 1, CARRIER, 0, 3600, None, "24001",
         )
         for n in range(BATCH)
     ]  # fmt: skip
     await costs.of("accept", queue.accept(conn, batch, wake=False))
-    for n, submission in enumerate(keyed := [replace(one, plan_id=KEYED_PLAN) for one in batch]):
-        submission.key = RequestKey(f"{number}-{n:08x}-0000-4000-8000-000000000000", bytes(32))
+    keyed = [
+        one._replace(plan_id=KEYED_PLAN, key=RequestKey(f"{number}-{n:08x}-0000-4000-8000-000000000000", bytes(32)))
+        for n, one in enumerate(batch)
+    ]
     await costs.of("accept keyed", queue.accept(conn, keyed, wake=False))
     lane = [(Lane(0, PLAN), FIRST, BATCH)]
     claim = queue.claim(conn, CARRIER, epoch, lane, free_parts=BATCH, whole_window=True, claim_no=number)

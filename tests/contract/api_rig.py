@@ -35,6 +35,7 @@ from trunkline.mt.accept import Accepter
 from trunkline.mt.route import first_choice
 from trunkline.runtime.clock import wall_ms
 from trunkline.store.limits import Leases
+from trunkline.store.numbers import NumberWatch
 from trunkline.store.provisioning import load
 from trunkline.store.readers import Readers
 
@@ -180,6 +181,7 @@ class Rig:
         await self._accepter._standing.close()
         await self.readers.close()
         await self.pool.close()
+        await self.numbers.close()
 
     async def _start(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -191,6 +193,7 @@ class Rig:
             await conn.close()
         self.pool = await asyncpg.create_pool(self.dsn, min_size=1, max_size=4)
         self.readers = await Readers.open(self.dsn, size=4)
+        self.numbers = NumberWatch(self.dsn)  # a test that changes ranges has it look
         self._accepter = accepter = Accepter(self.dsn)
         accepter._wake_late = lambda: None  # nobody here to be woken
         self.real_accept = accepter.accept
@@ -203,6 +206,7 @@ class Rig:
             accept=lambda submission: (self.accept or accepter.accept)(submission),
             in_work=accepter.in_work,
             first_choice=first_choice,
+            mccmnc_of=self.numbers.mccmnc_of,
             readers=self.readers,
             writers=self.pool,
             limits=limits,

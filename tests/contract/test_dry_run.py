@@ -15,7 +15,10 @@ from trunkline.domain.message import Accepted
 
 WHOLE: dict[str, Any] = {"servicePlanId": PLAN, "channel": "SMS", "from": SENDER, "to": RECIPIENT, "body": "Hello"}
 DRY = "/v1/sendsms?dryRun=true"
-FIELDS = ["segments", "encoding", "outsideGsm7", "country", "mccmnc", "price", "ptf", "currency", "problem"]
+FIELDS = [
+    *("segments", "encoding", "outsideGsm7", "transliterated", "country", "mccmnc", "price", "ptf", "currency"),
+    "problem",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +39,8 @@ def test_a_message_that_would_be_accepted(rig: Rig) -> None:
     assert reply.status == 200
     assert "location" not in reply.headers
     assert reply.json == {
-        "segments": 1, "encoding": "GSM-7", "outsideGsm7": [], "country": "US", "mccmnc": None, "price": None,
-        "ptf": None, "currency": None, "problem": None,
+        "segments": 1, "encoding": "GSM-7", "outsideGsm7": [], "transliterated": None, "country": "US",
+        "mccmnc": None, "price": None, "ptf": None, "currency": None, "problem": None,
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import asyncpg
 from trunkline.domain.callback import Policy
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.provisioning import Plan, Provisioning
-from trunkline.runtime.clock import wall_ms
+from trunkline.runtime.clock import monotonic_s, wall_ms
 from trunkline.webhooks.client import HookClient, tls_context
 from trunkline.webhooks.deliver import Delivery
 from trunkline.webhooks.target import target_of
@@ -94,10 +94,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @asynccontextmanager
-async def delivering(dsn: str, provisioning: Callable[[], Provisioning | None]) -> AsyncIterator[Delivery]:
-    """A delivering process, drained at the end."""
+async def delivering(
+    dsn: str, provisioning: Callable[[], Provisioning | None], *, now: Callable[[], float] = monotonic_s
+) -> AsyncIterator[Delivery]:
+    """A delivering process, drained at the end. `now`: what its breakers go by."""
     client = HookClient(POLICY, tls=TLS)
-    delivery = Delivery(dsn, client, provisioning=provisioning, target_of=target_of(POLICY))
+    delivery = Delivery(dsn, client, provisioning=provisioning, target_of=target_of(POLICY), now=now)
     task = asyncio.create_task(delivery.run())
     try:
         yield delivery
@@ -109,29 +111,50 @@ async def delivering(dsn: str, provisioning: Callable[[], Provisioning | None]) 
         await client.close()
 
 
-async def message(conn: asyncpg.Connection, *, plan: int = 1, status: int = 2, late: bool = False) -> UUID:
+async def set_up(conn: asyncpg.Connection, dlr_url: str | None = None, mo_url: str | None = None) -> None:
+    """Account 1 with its plan 1, as the events' tables know them."""
+    await conn.execute("INSERT INTO account (public_id, name) VALUES (repeat('1', 24), 'acme')")
+    await conn.execute(
+        "INSERT INTO plan (public_id, account_id, name, dlr_url, mo_url) VALUES (lpad('1', 24, '0'), 1, 'otp', $1, $2)",
+        dlr_url, mo_url,
+    )  # fmt: skip
+
+
+async def message(conn: asyncpg.Connection, *, plan: int = 1, status: int | None = 2, late: bool = False) -> UUID:
     msg_id = IDS.new(wall_ms())
     await conn.execute(
         "INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, encoding, parts, expires_at, status,"
         " final_at, late)"
-        " VALUES ($1, $2, 1, '12345', '+15550001111', 'hi', 0, 1, now() + interval '1 day', $3, now(), $4)",
+        " VALUES ($1, $2, 1, '12345', '+15550001111', 'hi', 0, 1, now() + interval '1 day', $3,"
+        " CASE WHEN $3::smallint IS NOT NULL THEN now() END, $4)",
         plan, msg_id, status, late,
     )  # fmt: skip
     return msg_id
 
 
 async def event(
-    conn: asyncpg.Connection, url: str, msg_id: UUID, *, plan: int = 1, n: int = 2, ago_s: float = 0, tries: int = 0
+    conn: asyncpg.Connection,
+    url: str,
+    msg_id: UUID,
+    *,
+    plan: int = 1,
+    n: int = 2,
+    ago_s: float = 0,
+    tries: int = 0,
+    configured: bool = True,
 ) -> None:
     await conn.execute(
         "INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, tries, configured, url)"
-        " VALUES ($1, $2, trunkline_now() - $3 * interval '1 second', $4, $5, $6, true, $2 || '/dlr')",
-        plan, url, float(ago_s), msg_id, n, tries,
+        " VALUES ($1, $2, trunkline_now() - $3 * interval '1 second', $4, $5, $6, $7, $2 || '/dlr')",
+        plan, url, float(ago_s), msg_id, n, tries, configured,
     )  # fmt: skip
 
 
-async def when(conn: asyncpg.Connection, condition: str) -> None:
-    """Returns once the condition holds in the database."""
+async def when(conn: asyncpg.Connection, condition: str, delivery: Delivery | None = None) -> None:
+    """Returns once the condition holds in the database. `delivery`: it is woken until then, for what came without a
+    word to it."""
     async with asyncio.timeout(20):
         while not await conn.fetchval(f"SELECT {condition}"):
+            if delivery is not None:
+                delivery.wake()
             await conn.execute("SELECT pg_sleep(0.01)")

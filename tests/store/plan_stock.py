@@ -16,8 +16,8 @@ MSG_COUNT, QUEUED_COUNT, INFLIGHT_COUNT, HOOK_COUNT = 20_000, 5_000, 5_000, 5_00
 
 SET_UP = """
 INSERT INTO account (public_id, name) VALUES (repeat('1', 24), 'a');
-INSERT INTO plan (public_id, account_id, name, dlr_url)
-    SELECT lpad(n::text, 24, '0'), 1, 'p' || n, 'https://a.example/dlr' FROM generate_series(1, 5) AS n;
+INSERT INTO plan (public_id, account_id, name, dlr_url, sent_events)
+    SELECT lpad(n::text, 24, '0'), 1, 'p' || n, 'https://a.example/dlr', true FROM generate_series(1, 5) AS n;
 INSERT INTO carrier (name) VALUES ('carrier');
 INSERT INTO dispatcher (node, pid, lease_until) VALUES ('n', 1, now() + interval '1 hour');
 INSERT INTO carrier_lease (carrier_id, epoch) VALUES (1, 1);

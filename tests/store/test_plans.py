@@ -150,6 +150,13 @@ class Depth:
         ]
         await queue.parts_accepted(conn, CARRIER, rows)
 
+    async def accepted_and_told(self, conn: Any) -> None:
+        rows = [
+            AcceptedPart(f"new{r['n']}", r["recipient"], r["plan_id"], r["msg_id"], 1, 1, LINK, 0, False, r["at"])
+            for r in await self.rows(5001)
+        ]
+        await queue.parts_accepted(conn, CARRIER, rows, range(1, 6))
+
     async def attempted(self, conn: Any) -> None:
         rows = [
             AttemptedPart(r["plan_id"], r["msg_id"], 1, LINK, 0, r["at"], "refused", 8, None)
@@ -172,6 +179,13 @@ class Depth:
     async def put_in_doubt(self, conn: Any) -> None:
         rows = [DoubtfulPart(r["plan_id"], r["msg_id"], 1, r["recipient"], 901, r["at"]) for r in await self.rows(5001)]
         await queue.put_in_doubt(conn, CARRIER, rows)
+
+    async def cut_otherwise(self, conn: Any) -> None:
+        rows = [
+            (Claimed(r["plan_id"], r["priority"], r["msg_id"], 1, 0, False, self.now, r["at"]), 2)
+            for r in await self.rows(5001)
+        ]
+        await queue.cut_otherwise(conn, CARRIER, rows)
 
     async def moves(self) -> list[Move]:
         return [Move(r["plan_id"], r["msg_id"], 2, 0, r["at"], False) for r in await self.rows(10_001)]
@@ -236,6 +250,9 @@ class Depth:
         ]
         await hooks.attempted(conn, rows)
 
+    async def died(self, conn: Any) -> None:
+        await hooks.died(conn, [(event, "gone") for event in await self.events()])
+
     async def overtaken(self, conn: Any) -> None:
         await hooks.overtaken(conn, await self.events())
 
@@ -296,10 +313,12 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.claim", Depth.claim, 20),
     ("mt.claimed", Depth.claimed, 5),
     ("mt.accepted", Depth.accepted, 20),
+    ("mt.accepted_and_told", Depth.accepted_and_told, 33),
     ("mt.attempted", Depth.attempted, 16),
     ("mt.give_back", Depth.give_back, 15),
     ("mt.put_off", Depth.put_off, 18),
     ("mt.put_in_doubt", Depth.put_in_doubt, 27),
+    ("mt.cut_otherwise", Depth.cut_otherwise, 25),
     ("settle.apply", Depth.apply, 15),
     ("settle.apply_receipts", Depth.apply_receipts, 30),
     ("settle.part_states", Depth.part_states, 24),
@@ -312,6 +331,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("hooks.finals", Depth.finals, 5),
     ("hooks.acknowledged", Depth.acknowledged, 12),
     ("hooks.attempted", Depth.hooks_attempted, 17),
+    ("hooks.died", Depth.died, 13),
     ("hooks.overtaken", Depth.overtaken, 9),
     ("mo.accept", Depth.inbound, 27),
     ("mo.accept", Depth.inbound_again, 31),

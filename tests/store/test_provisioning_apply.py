@@ -37,6 +37,8 @@ name = "news"
 account = "acme"
 mo_url = "https://acme.example.com/mo"
 priority = -1
+transliterate = "gsm7"
+max_segments = 4
 
 [[sender]]
 plan = "otp"
@@ -145,6 +147,7 @@ def check_picture(picture: Provisioning) -> None:
     assert account.dlr_url == "https://acme.example.com/dlr"
     assert (otp.at_least_once, otp.resolve_after_s, otp.countries) == (True, 20, {"NL", "BE"})
     assert (news.at_least_once, news.resolve_after_s, news.countries) == (False, 600, None)
+    assert (otp.transliterate, otp.max_segments, news.transliterate, news.max_segments) == (False, None, True, 4)
     assert otp.account_public_id == account.public_id
     assert picture.senders == {(otp.plan_id, "+31970102"): "approved", (news.plan_id, "12345"): "pending"}
     assert picture.plan_of_destination == {"+31970102": otp.plan_id}

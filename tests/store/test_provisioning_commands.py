@@ -10,63 +10,12 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from click.testing import CliRunner
+from operator_rig import FILE, ID, Operator
 
-from trunkline.cli import main
 from trunkline.domain.provisioning import Token
 from trunkline.domain.token import hash_of, is_well_formed
 from trunkline.runtime.secret import secret_key
-from trunkline.runtime.settings import load
 from trunkline.store import audit, db, provisioning, timeline
-from trunkline.store.db import Connection
-
-FILE = """\
-[[account]]
-name = "acme"
-[[plan]]
-name = "otp"
-account = "acme"
-[[carrier]]
-name = "north"
-[[carrier.link]]
-name = "a"
-host = "127.0.0.1"
-system_id = "acme"
-password_env = "PW"
-"""
-ID = UUID("01938c2e-7b1a-7c3d-9f00-0123456789ab")
-
-
-class Operator:
-    """Calls commands on one database, from one folder."""
-
-    def __init__(self, dsn: str, folder: Path) -> None:
-        self.dsn = dsn
-        self.environ = {
-            # Tests' servers run without fsync.
-            "TRUNKLINE_ALLOW_UNSAFE_DATABASE": "on",
-            "TRUNKLINE_DATA_DIR": str(folder),
-            "DATABASE_URL": dsn,
-            "PW": "s3cret",
-        }
-        self.file = folder / "set-up.toml"
-        self.file.write_text(FILE)
-        self.settings = load(environ=self.environ)
-
-    def call(self, *arguments: str) -> tuple[int, str, str]:
-        result = CliRunner(env=self.environ).invoke(main, arguments)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result.exit_code, result.stdout, result.stderr
-
-    def execute(self, *statements: str) -> None:
-        async def main() -> None:
-            conn: Connection = await db.connect(self.dsn, name="test")
-            for statement in statements:
-                await conn.execute(statement)
-            await conn.close()
-
-        asyncio.run(main())
 
 
 @pytest.fixture
@@ -297,9 +246,11 @@ INSERT INTO doubt VALUES (1, '{ID}', 2, 1, '+31612345678', 901, '2024-12-03 12:0
     '2024-12-03 12:10:14Z', 0, false);
 INSERT INTO mt_queue VALUES (1, 1, 0, '{ID}', 2, 1, 1, true, '2024-12-06');
 INSERT INTO mt_later VALUES (1, '{ID}', '2024-12-03 12:30:00Z', 1, 0, 2, 1, 1, true, '2024-12-06');
-INSERT INTO hook_queue VALUES (1, 'https://a:443', '2024-12-03 13:00:00Z', '{ID}', 2, 1, false, 'https://a/dlr');
+INSERT INTO hook_queue VALUES (1, 'https://a:443', '2024-12-03 13:00:00Z', '{ID}', 2, 1, true, 'https://a/dlr');
+INSERT INTO hook_target VALUES (1, 'dlr', 'https://a/dlr', '2024-12-03 12:00:13Z');
 INSERT INTO hook_attempt VALUES (1, '{ID}', 2, 1, '2024-12-03 12:00:13Z', 503, null, 12, null, '2024-12-03 13:00:00Z');
-INSERT INTO hook_dead VALUES (1, '{ID}', 1, 'https://a:443', 'https://a/dlr', 3, 'gone', '2024-12-03 12:00:15Z');
+INSERT INTO hook_dead VALUES (1, '{ID}', 1, 'https://a:443', 'https://a/dlr', 3, 'gone', '2024-12-03 12:00:15Z',
+    '2024-12-03 12:00:16Z');
 """
 
 
@@ -327,6 +278,7 @@ def test_a_message_tells_its_story(operator: Operator) -> None:
         "            12:00:13.000  webhook for final state, attempt 1: HTTP 503, 12 ms; again at 2024-12-03 13:00:00",
         "            12:00:14.000  claimed for north: part 2, try 1",
         "            12:00:15.000  webhook for SENT given up after 3 attempts: gone",
+        "            12:00:16.000  webhook for SENT replayed",
         "",
         "next",
         "  waits in the queue of north (priority 0), until 2024-12-06 00:00:00",
@@ -334,7 +286,8 @@ def test_a_message_tells_its_story(operator: Operator) -> None:
         "  part 2 is with dispatcher 9 (unknown, pid -), which waits for the answer of north",
         "  part 2: outcome unknown (901), decided at 2024-12-03 12:10:14",
         "  waits for the carrier's receipt",
-        "  webhook for final state to https://a/dlr: attempt 2 at 2024-12-03 13:00:00",
+        "  webhook for final state to https://a/dlr: attempt 2 due since 2024-12-03 13:00:00;"
+        " its receiver has failed since 2024-12-03 12:00:13",
     ]
     assert "plan otp (" in out
     operator.execute("UPDATE msg SET status = 3, error_code = 101, late = true, final_at = '2024-12-03 12:00:20Z'")

@@ -217,3 +217,25 @@ def test_lanes_are_found_highest_priority_first(database: str) -> None:
         assert await queue.lanes(conn, 2) == []
 
     ran(database, main)
+
+
+@pytest.mark.parametrize("cut", [1, 3, 62])
+def test_a_message_cut_otherwise_goes_back_in_its_new_parts(database: str, cut: int) -> None:
+    async def main(conn: asyncpg.Connection) -> None:
+        epoch = await holder(conn)
+        msg_id, other = await accepted(conn, parts=2), await accepted(conn, parts=2)
+        await queue.give_back(conn, [back(msg_id, 0b11, tries=2, resubmitted=True), back(other, 0b11)])
+        mine, theirs = await claim(conn, epoch, 10)
+        stale = theirs._replace(claimed_at=theirs.claimed_at - dt.timedelta(seconds=1))
+        await queue.cut_otherwise(conn, CARRIER, [(mine, cut), (stale, cut)])
+        assert await rows(conn) == [(msg_id, (1 << cut) - 1, cut, 2, True)]
+        expires_at = await conn.fetchval("SELECT expires_at FROM msg WHERE msg_id = $1", msg_id)
+        assert await conn.fetchval("SELECT expires_at FROM mt_queue") == expires_at
+        assert await conn.fetch("SELECT part_no FROM inflight WHERE msg_id = $1", msg_id) == []
+        # Of whom the intent is not standing any more, nothing is changed.
+        assert await conn.fetchval("SELECT count(*) FROM inflight WHERE msg_id = $1", other) == 2
+        assert [row[0] for row in await conn.fetch("SELECT parts FROM msg ORDER BY msg_id")] == [cut, 2]
+        await queue.cut_otherwise(conn, CARRIER, [(mine, 9)])  # asked twice: the commit's answer was lost
+        assert await rows(conn) == [(msg_id, (1 << cut) - 1, cut, 2, True)]
+
+    ran(database, main)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trunkline.admin.document import REQUIRED, Document, Key, Mistaken, Table, near, parse
 from trunkline.admin.sections import INNER, SECTIONS, Section
 from trunkline.admin.world import Change, Surroundings, World
+from trunkline.store import hooks
 from trunkline.store.db import Connection
 
 __all__ = ["Declared", "Mistaken", "Outcome", "Surroundings", "apply", "read", "reference"]
@@ -81,6 +82,7 @@ async def apply(conn: Connection, declared: Declared, around: Surroundings) -> O
                 broken.update((section.name, name) for name in _called(table))
         if document.mistakes:
             raise Mistaken(document.file, document.mistakes)
+        await hooks.forget_unused(conn)
     return Outcome(tuple(world.changes), world.secrets)
 
 

@@ -53,11 +53,11 @@ async def issue_token(
     async with conn.transaction():
         await provisioning.lock(conn)
         accounts = await provisioning.rows(conn, "account")
-        account_id = _one("account", account, accounts)
+        account_id = one_called("account", account, accounts)
         own = {
             key: row for key, row in (await provisioning.rows(conn, "plan")).items() if row["account_id"] == account_id
         }
-        plan_ids = frozenset(PlanId(_one("plan of this account", plan, own)) for plan in plans)
+        plan_ids = frozenset(PlanId(one_called("plan of this account", plan, own)) for plan in plans)
         issued = issue()
         row = await provisioning.insert_token(
             conn,
@@ -120,7 +120,7 @@ async def revoke_token(conn: Connection, token_id: int, *, actor: str) -> str:
 async def list_tokens(conn: Connection, account: str | None = None) -> list[Mapping[str, Any]]:
     """What may be shown of the tokens of an account (by name or id), or of all. Raises Refused."""
     account_id = (
-        None if account is None else AccountId(_one("account", account, await provisioning.rows(conn, "account")))
+        None if account is None else AccountId(one_called("account", account, await provisioning.rows(conn, "account")))
     )
     return await provisioning.described_tokens(conn, account_id)
 
@@ -136,7 +136,8 @@ def _subject(token_id: int, account_public_id: str) -> str:
     return f"token {token_id} of account {account_public_id}"
 
 
-def _one(kind: str, called: str, rows: dict[int, dict[str, object]]) -> int:
+def one_called(kind: str, called: str, rows: dict[int, dict[str, object]]) -> int:
+    """The id of the row that is called so, by public id or name. Raises Refused."""
     found = [key for key, row in rows.items() if called.lower() == row["public_id"] or called == row["name"]]
     if len(found) == 1:
         return found[0]

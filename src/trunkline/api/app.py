@@ -93,6 +93,7 @@ class Api:
         extra_paths: Mapping[bytes, Mapping[bytes, Operation]] | None = None,
         healthy: Check = lambda: None,
         ready: Check = lambda: None,
+        mccmnc_of: Callable[[str], str | None] = lambda number: None,
         scan_bound: int = SCAN_BOUND,
     ) -> None:
         """`healthy` and `ready` say what is wrong, or None."""
@@ -101,6 +102,7 @@ class Api:
             accept=accept,
             in_work=in_work,
             first_choice=first_choice,
+            mccmnc_of=mccmnc_of,
             readers=readers,
             writers=writers,
             now_ms=now_ms,

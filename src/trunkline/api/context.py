@@ -24,14 +24,16 @@ class Context:
 
     `provisioning` gives None when what is in memory is older than 5 s: a token revoked meanwhile must not pass.
     `accept` ends after the commit; `in_work` tells of a key whether this process is at it. `first_choice` is the
-    carrier that a route names first, None without a route. `now_ms` is the database's clock. What a customer asks for
-    is read over `readers`, for the account of the token; `writers` are the login's own.
+    carrier that a route names first, None without a route. `mccmnc_of` tells the network of a recipient, None where it
+    is not known. `now_ms` is the database's clock. What a customer asks for is read over `readers`, for the account of
+    the token; `writers` are the login's own.
     """
 
     provisioning: Callable[[], Provisioning | None]
     accept: Callable[[Submission], Awaitable[Accepted]]
     in_work: Callable[[PlanId, RequestKey], Accepted | None]
     first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None]
+    mccmnc_of: Callable[[str], str | None]
     readers: Readers
     writers: Pool
     now_ms: Callable[[], int]

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from trunkline.api.accepted import Ready
 from trunkline.api.context import Context
 from trunkline.api.exchange import Request, Response, refused
 from trunkline.api.idempotency import earlier
-from trunkline.contract.dry_run import ENCODINGS, DryRun, dry_run_json, is_refused
+from trunkline.contract.dry_run import ENCODINGS, DryRun, Replaced, dry_run_json, is_refused
 from trunkline.contract.problem import Refusal, problem_of
 from trunkline.contract.send import read_measurable
 from trunkline.domain.message import RequestKey
 from trunkline.domain.provisioning import AccountId, Plan
 from trunkline.numbering.e164 import country_of
 from trunkline.text.gsm0338 import outside
-from trunkline.text.segment import measure
+from trunkline.text.segment import Encoding, Measure, measure
+from trunkline.text.transliterate import changes
+
+# Measures a text that goes to a country (ISO 3166-1, None where it is not known).
+Size = Callable[[str, str | None], Measure]
+
+
+def _by_itself(text: str, _: str | None) -> Measure:
+    return measure(text)
 
 
 async def tried_with_key(
-    context: Context, account_id: AccountId, plan: Plan, key: RequestKey, ready: Ready | Refusal, request: Request
+    context: Context,
+    account_id: AccountId,
+    plan: Plan,
+    key: RequestKey,
+    ready: Ready | Refusal,
+    request: Request,
+    size: Size,
 ) -> Response:
     """As `tried`, for a request with a key: told as in use or reused where it is, and never used up."""
     found = await earlier(context, account_id, plan, key)
     if isinstance(found, Response):  # the request would get its first answer, whatever speaks against it now
-        return _answer(request.body, None, request.request_id)
-    return tried(ready if found is None else found, request.body, request.request_id)
+        return _answer(context, request, None, size)
+    return tried(context, ready if found is None else found, request, size)
 
 
-def tried(ready: Ready | Refusal, body: bytes, request_id: str) -> Response:
-    """What the request would come to. `body` is the request's, measured where it is refused as well."""
+def tried(context: Context, ready: Ready | Refusal, request: Request, size: Size = _by_itself) -> Response:
+    """What the request would come to; its text is measured where it is refused as well. `size` is given where its plan
+    is known."""
     if isinstance(ready, Refusal) and is_refused(ready):
-        return refused(ready, request_id)
-    return _answer(body, ready if isinstance(ready, Refusal) else None, request_id)
+        return refused(ready, request.request_id)
+    return _answer(context, request, ready if isinstance(ready, Refusal) else None, size)
 
 
-def _answer(body: bytes, refusal: Refusal | None, request_id: str) -> Response:
-    text, recipient = read_measurable(body)
-    measured = None if text is None else measure(text)
+def _answer(context: Context, request: Request, refusal: Refusal | None, size: Size) -> Response:
+    text, recipient = read_measurable(request.body)
+    country = None if recipient is None else country_of(recipient)
+    measured = None if text is None else size(text, country)
+    is_changed = measured is not None and measured.encoding is Encoding.TRANSLITERATED
     return Response(
         200,
         dry_run_json(
@@ -43,12 +62,13 @@ def _answer(body: bytes, refusal: Refusal | None, request_id: str) -> Response:
                 segments=None if measured is None else measured.parts,
                 encoding=None if measured is None else ENCODINGS[measured.encoding],
                 outside_gsm7=None if text is None else outside(text),
-                country=None if recipient is None else country_of(recipient),
-                mccmnc=None,
+                transliterated=[Replaced(*change) for change in changes(text)] if text and is_changed else None,
+                country=country,
+                mccmnc=None if recipient is None else context.mccmnc_of(recipient),
                 price=None,
                 ptf=None,
                 currency=None,
-                problem=None if refusal is None else problem_of(refusal, request_id),
+                problem=None if refusal is None else problem_of(refusal, request.request_id),
             )
         ),
     )

@@ -53,5 +53,5 @@ async def earlier(context: Context, account_id: AccountId, plan: Plan, key: Requ
         return unavailable("Keys cannot be looked up at the moment.")
     if record is None:
         return None
-    body = first_json(record, kept.parts, plan.account_public_id, plan.public_id)
+    body = first_json(record, kept.parts, kept.mccmnc, plan.account_public_id, plan.public_id)
     return stored(kept.msg_id, plan, body, JSON + REPLAYED)

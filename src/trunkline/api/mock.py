@@ -97,7 +97,7 @@ def _send(context: Context, request: Request) -> _Found:
     read = read_request(context, request, context.now_ms())
     if not isinstance(read, Refusal):
         return examples.DRY_RUN if dry else examples.QUEUED
-    return tried(read, request.body, request.request_id) if dry else read
+    return tried(context, read, request) if dry else read
 
 
 def _list(context: Context, request: Request) -> _Found:

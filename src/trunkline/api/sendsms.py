@@ -14,6 +14,7 @@ from trunkline.api.context import Context, may_use
 from trunkline.api.dry_run import tried, tried_with_key
 from trunkline.api.exchange import Answer, Later, Request, Response, refused
 from trunkline.api.idempotency import once
+from trunkline.api.sizing import over_limit, size
 from trunkline.contract.dry_run import read_dry_run
 from trunkline.contract.idempotency import read_key
 from trunkline.contract.problem import Refusal, joined
@@ -23,7 +24,7 @@ from trunkline.contract.times import parse
 from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import AccountId, CarrierId, Plan, Provisioning, Token
 from trunkline.numbering.e164 import country_of
-from trunkline.text.segment import measure
+from trunkline.text.segment import Measure
 
 SCOPE = "messages:send"
 RECORD_LIMIT = 16 * 1024
@@ -43,7 +44,7 @@ def send(context: Context, request: Request) -> Answer:
         return refused(misasked(context, request, dry), request.request_id)
     judged = _judge(context, request, *admitted)
     if dry:
-        return _dry_run(context, request, admitted[1].account_id, judged)
+        return _dry_run(context, request, admitted[0], admitted[1].account_id, judged)
     if isinstance(judged, Refusal):
         return refused(judged, request.request_id)
     plan, key, ready = judged
@@ -79,10 +80,15 @@ def _ready(
 ) -> Ready | Refusal:
     """The message to store, or what about its plan, sender, destination or size speaks against it."""
     country = country_of(wanted.recipient)
-    carrier_id = _permit(context, provisioning, plan, wanted.sender, country)
-    if isinstance(carrier_id, Refusal):
-        return carrier_id
-    submission = _submission(context, plan, wanted, country, carrier_id, now_ms)
+    carrier_id = context.first_choice(provisioning, plan.plan_id, country)
+    if carrier_id is None:
+        return Refusal("plan_incomplete_route", "No route leads from this service plan to the destination.")
+    sized = size(wanted.body, plan, provisioning.carriers.get(carrier_id))
+    if (over := over_limit(sized.parts, plan)) is not None:
+        return over
+    if (forbidden := _forbidden(provisioning, plan, wanted.sender, country)) is not None:
+        return forbidden
+    submission = _submission(context, plan, wanted, country, carrier_id, sized, now_ms)
     record = queued_json(submission, plan.account_public_id, plan.public_id)
     if len(record) + len(submission.callback_url or "") > RECORD_LIMIT:
         detail = "The record would be larger than 16 KiB: shorten the text, the URL or the reference."
@@ -90,13 +96,20 @@ def _ready(
     return Ready(submission, record)
 
 
-def _dry_run(context: Context, request: Request, account_id: AccountId, judged: _Judged | Refusal) -> Answer:
+def _dry_run(
+    context: Context, request: Request, provisioning: Provisioning, account_id: AccountId, judged: _Judged | Refusal
+) -> Answer:
     if isinstance(judged, Refusal):
-        return tried(judged, request.body, request.request_id)
+        return tried(context, judged, request)
     plan, key, ready = judged
+
+    def by_plan(text: str, country: str | None) -> Measure:
+        carrier_id = context.first_choice(provisioning, plan.plan_id, country)
+        return size(text, plan, None if carrier_id is None else provisioning.carriers.get(carrier_id))
+
     if key is None:
-        return tried(ready, request.body, request.request_id)
-    trial = tried_with_key(context, account_id, plan, key, ready, request)
+        return tried(context, ready, request, by_plan)
+    trial = tried_with_key(context, account_id, plan, key, ready, request, by_plan)
     return Later(trial, lambda response: response)
 
 
@@ -147,13 +160,8 @@ def _plan(provisioning: Provisioning, token: Token, public_id: str) -> Plan | Re
     return plan
 
 
-def _permit(
-    context: Context, provisioning: Provisioning, plan: Plan, sender: str, country: str | None
-) -> CarrierId | Refusal:
-    """The carrier that the route names first, if the plan may send from `sender` to `country`."""
-    carrier_id = context.first_choice(provisioning, plan.plan_id, country)
-    if carrier_id is None:
-        return Refusal("plan_incomplete_route", "No route leads from this service plan to the destination.")
+def _forbidden(provisioning: Provisioning, plan: Plan, sender: str, country: str | None) -> Refusal | None:
+    """Why the plan may not send from `sender` or to `country`."""
     state = provisioning.senders.get((plan.plan_id, sender))
     if state != "approved":
         if state is None or state == "denied":
@@ -163,13 +171,18 @@ def _permit(
         return Refusal("sender_status_unrecognized", "The sender's subscription is in a state that is not known here.")
     if plan.countries is not None and country not in plan.countries:
         return Refusal("destination_not_allowed", "The country of `to` is not open for this service plan.")
-    return carrier_id
+    return None
 
 
 def _submission(
-    context: Context, plan: Plan, wanted: SendRequest, country: str | None, carrier_id: CarrierId, now_ms: int
+    context: Context,
+    plan: Plan,
+    wanted: SendRequest,
+    country: str | None,
+    carrier_id: CarrierId,
+    sized: Measure,
+    now_ms: int,
 ) -> Submission:
-    encoding, _, parts = measure(wanted.body)
     due_at = None if wanted.send_at is UNSET else parse(wanted.send_at)
     if due_at is not None and due_at.timestamp() * 1000 <= now_ms:
         due_at = None
@@ -184,12 +197,13 @@ def _submission(
         None if wanted.callback_url is UNSET else wanted.callback_url,
         None if wanted.client_reference is UNSET else wanted.client_reference,
         country,
-        encoding,
-        parts,
+        sized.encoding,
+        sized.parts,
         carrier_id,
         plan.priority,
         plan.validity_s if wanted.validity_period is UNSET else wanted.validity_period,
         due_at,
+        context.mccmnc_of(wanted.recipient),
     )
 
 

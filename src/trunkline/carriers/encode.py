@@ -32,9 +32,10 @@ def encode_parts(text: str, dialect: Dialect = PLAIN, reference: int = 0) -> lis
     """The parts of `text`, in order, for a carrier of this dialect.
 
     `reference` is any counter; its low 8 or 16 bits (the dialect's `reference_bits`) go into the headers of a text of
-    several parts. Texts are never changed: what the carrier's default alphabet lacks goes out as UCS-2. The parts are
-    those of `segment.measure` also where the alphabet is Latin-1 or ASCII (the carrier has to put them on the air in
-    GSM-7 or UCS-2), unless that alphabet forces UCS-2 upon a GSM-7 text. Raises ValueError for more than 255 parts.
+    several parts. Texts are never changed: what the carrier's default alphabet lacks goes out by national language
+    tables where the dialect has some that are cheaper, else as UCS-2. The parts are those of `measured` (where the
+    alphabet is Latin-1 or ASCII the carrier has to put them on the air in GSM-7 or UCS-2). Raises ValueError for more
+    than 255 parts.
     """
     alphabet = dialect.default_alphabet
     if alphabet is Alphabet.GSM7:
@@ -44,30 +45,55 @@ def encode_parts(text: str, dialect: Dialect = PLAIN, reference: int = 0) -> lis
                 return [Part(_DEFAULT_ALPHABET, 0, coded)]
             texts = segment.split(text, dialect.reference_bits)
             return _headed([gsm0338.encode(part) or b"" for part in texts], _DEFAULT_ALPHABET, dialect, reference)
-    else:
-        try:
-            text.encode(alphabet)
-        except UnicodeEncodeError:
-            pass
-        else:
-            texts = segment.split(text, dialect.reference_bits)
-            return _headed([part.encode(alphabet) for part in texts], _DEFAULT_ALPHABET, dialect, reference)
+        if dialect.national_languages:
+            shifted = segment.shifted(text, dialect.reference_bits, dialect.national_languages)
+            if shifted is not None:
+                return _headed(shifted.parts, _DEFAULT_ALPHABET, dialect, reference, shifted.shift.elements)
+    elif _has(alphabet, text):
+        texts = segment.split(text, dialect.reference_bits)
+        return _headed([part.encode(alphabet) for part in texts], _DEFAULT_ALPHABET, dialect, reference)
     texts = segment.split(text, dialect.reference_bits, segment.Encoding.UCS2)
     # A lone surrogate cannot come in by the API; here it would go out as it is rather than stop a batch.
     return _headed([part.encode("utf-16-be", "surrogatepass") for part in texts], _UCS2, dialect, reference)
 
 
-def _headed(bodies: list[bytes], data_coding: int, dialect: Dialect, reference: int) -> list[Part]:
+def measured(text: str, dialect: Dialect = PLAIN) -> segment.Measure:
+    """Encoding, units and parts of `text` as `encode_parts` writes it; by national language tables it is GSM-7."""
+    found = segment.measure(text, dialect.reference_bits)
+    if dialect.default_alphabet is not Alphabet.GSM7:
+        if found.encoding is segment.Encoding.GSM7 and not _has(dialect.default_alphabet, text):
+            return segment.measure_ucs2(text, dialect.reference_bits)
+    elif dialect.national_languages and found.encoding is segment.Encoding.UCS2:
+        shifted = segment.shifted(text, dialect.reference_bits, dialect.national_languages)
+        if shifted is not None:
+            return segment.Measure(segment.Encoding.GSM7, sum(map(len, shifted.parts)), len(shifted.parts))
+    return found
+
+
+def _has(alphabet: Alphabet, text: str) -> bool:
+    try:
+        text.encode(alphabet)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _headed(
+    bodies: list[bytes], data_coding: int, dialect: Dialect, reference: int, elements: bytes = b""
+) -> list[Part]:
+    """Parts with the header that they need: concatenation where there are several, then `elements`."""
     total = len(bodies)
     if total == 1:
+        if elements:
+            return [Part(data_coding, _UDHI, udh.with_elements(b"", elements) + bodies[0])]
         return [Part(data_coding, 0, bodies[0])]
     if total > MAX_PARTS:
         raise ValueError(f"the text needs {total} parts; a message has at most {MAX_PARTS}")
     bits = dialect.reference_bits
-    return [
-        Part(data_coding, _UDHI, udh.concat_header(reference, total, seq, bits) + body)
-        for seq, body in enumerate(bodies, 1)
-    ]
+    headers = [udh.concat_header(reference, total, seq, bits) for seq in range(1, total + 1)]
+    if elements:
+        headers = [udh.with_elements(header, elements) for header in headers]
+    return [Part(data_coding, _UDHI, header + body) for header, body in zip(headers, bodies, strict=True)]
 
 
 def source_address(sender: str, dialect: Dialect = PLAIN) -> Address:

@@ -146,6 +146,8 @@ def told(event: Event) -> str:
             return f"webhook for {_HOOKS[row['n']]}, attempt {row['tries']}: {answer}, {row['latency_ms']} ms{then}"
         case "hook_dead":
             return f"webhook for {_HOOKS[row['n']]} given up after {_count(row['tries'], 'attempt')}: {row['reason']}"
+        case "hook_replayed":
+            return f"webhook for {_HOOKS[row['n']]} replayed"
     return event.kind
 
 
@@ -167,8 +169,10 @@ def expected(waiting: Waiting) -> str:
         case "receipt":
             return "waits for the carrier's receipt"
         case "hook":
-            tries = f"attempt {row['tries'] + 1}"
-            return f"webhook for {_HOOKS[row['n']]} to {_printable(row['url'])}: {tries} at {_time(waiting.at)}"
+            when = f"due since {_time(waiting.at)}" if row["is_due"] else f"at {_time(waiting.at)}"
+            since = f"; its receiver has failed since {_time(row['failing_since'])}" if row["failing_since"] else ""
+            what = f"webhook for {_HOOKS[row['n']]} to {_printable(row['url'])}"
+            return f"{what}: attempt {row['tries'] + 1} {when}{since}"
     return waiting.kind
 
 

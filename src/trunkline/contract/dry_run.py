@@ -6,18 +6,25 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from trunkline.contract.describe import COUNTRY_PATTERN, MCCMNC_PATTERN, said
 from trunkline.contract.listing import read_pairs, unknown_parameter
 from trunkline.contract.problem import Fault, Problem, Refusal, refuse
 
 PARAMETER = "dryRun"
-ENCODINGS = ("GSM-7", "UCS-2")  # by the number of text/segment.Encoding
+ENCODINGS = ("GSM-7", "UCS-2", "GSM-7")  # by the number of text/segment.Encoding
 
 # Of these a dry run is refused like a request that means it; every other refusal is told in its answer.
 _REFUSED = frozenset({"network_not_allowed", "scope_missing", "payload_too_large", "malformed_json"})
 _REFUSED_STATUSES = frozenset({401, 415, 429, 503})
+
+
+class Replaced(Struct, frozen=True):
+    """A character of the text and what is sent for it."""
+
+    written: Annotated[str, said("The character.")] = field(name="from")
+    sent: Annotated[str, said("What is sent for it; empty where it is left out.")] = field(name="to")
 
 
 class DryRun(Struct, frozen=True, rename="camel"):
@@ -25,10 +32,15 @@ class DryRun(Struct, frozen=True, rename="camel"):
 
     segments: Annotated[int | None, said("SMS parts that the text takes.", minimum=1)]
     encoding: Annotated[
-        str | None, said("The alphabet that the text needs: GSM-7 or UCS-2.", pattern=f"^({'|'.join(ENCODINGS)})$")
+        str | None,
+        said("The alphabet that the text goes out in: GSM-7 or UCS-2.", pattern=f"^({'|'.join(ENCODINGS[:2])})$"),
     ]
     outside_gsm7: Annotated[
         Sequence[str] | None, said("The characters that GSM-7 lacks, each once: they make the text UCS-2.")
+    ]
+    transliterated: Annotated[
+        Sequence[Replaced] | None,
+        said("What is replaced in the text that goes out, where the plan transliterates and that makes it GSM-7."),
     ]
     country: Annotated[str | None, said("The country of `to`, ISO 3166-1.", pattern=COUNTRY_PATTERN)]
     mccmnc: Annotated[str | None, said("The recipient's network where it is known.", pattern=MCCMNC_PATTERN)]

@@ -171,7 +171,7 @@ def queued_json(submission: Submission, account_public_id: str, plan_public_id: 
             None,
             None,
             submission.country,
-            None,
+            submission.mccmnc,
             spell_ms(submission.msg_id.int >> 80),
             None,
             None,
@@ -182,13 +182,13 @@ def queued_json(submission: Submission, account_public_id: str, plan_public_id: 
     )
 
 
-def first_json(record: Record, parts: int, account_public_id: str, plan_public_id: str) -> bytes:
-    """The record's bytes as `queued_json` made them at acceptance, when the message had `parts`; texts and numbers that
-    were erased since are null."""
+def first_json(record: Record, parts: int, mccmnc: str | None, account_public_id: str, plan_public_id: str) -> bytes:
+    """The record's bytes as `queued_json` made them at acceptance, when the message had `parts` and was for the network
+    `mccmnc`; texts and numbers that were erased since are null."""
     return record_json(
         structs.replace(
-            record, status=Status.QUEUED, error_code=0, parts=parts, mccmnc=None, price_micro=None, ptf_micro=None,
-            currency=None, sent_at=None, final_at=None, resubmitted=False, late=False,
+            record, status=Status.QUEUED, error_code=0, parts=parts, mccmnc=mccmnc, price_micro=None,
+            ptf_micro=None, currency=None, sent_at=None, final_at=None, resubmitted=False, late=False,
         ),
         account_public_id,
         plan_public_id,

@@ -57,6 +57,7 @@ class Receiver:
     def __init__(self, dsn: str, carrier_id: CarrierId) -> None:
         self.carrier_id = carrier_id
         self._standing = Standing(dsn, name="receipts")
+        self._garbage_on = Standing(dsn, name="quarantine")
         self.receipts: Gather[Incoming] = Gather(self._write, linger_s=0.005, most=512)
         self.garbage: Gather[Undecodable] = Gather(self._quarantine, linger_s=0.02, most=256)
         self._settled = _RECEIPTS.of("matched")
@@ -69,6 +70,7 @@ class Receiver:
 
     async def close(self) -> None:
         await self._standing.close()
+        await self._garbage_on.close()
 
     async def _write(self, batch: list[Incoming]) -> None:
         unanswered: list[list[Incoming]] = [batch]
@@ -123,11 +125,11 @@ class Receiver:
     async def _quarantine(self, batch: list[Undecodable]) -> None:
         try:
             rows = [(u.link_id, u.reason, u.octets) for u in batch]
-            await receipts.quarantine(await self._standing.get(), self.carrier_id, rows)
+            await receipts.quarantine(await self._garbage_on.get(), self.carrier_id, rows)
             status = ESME_ROK
         except DatabaseError as error:
             _log.warning("receipts.put_off", carrier_id=self.carrier_id, count=len(batch), error=log.explained(error))
-            self._standing.abandon()
+            self._garbage_on.abandon()
             status = ESME_RX_T_APPN
         for undecodable in batch:
             undecodable.session.answer(undecodable.sequence, status, command_id=undecodable.command_id)

@@ -50,6 +50,7 @@ class Submission(NamedTuple):
     priority: int
     validity_s: int
     due_at: dt.datetime | None  # None: now
+    mccmnc: str | None = None
     key: RequestKey | None = None
 
 

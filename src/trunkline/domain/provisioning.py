@@ -49,6 +49,9 @@ class Plan:
     countries: frozenset[str] | None
     hook_secrets: tuple[bytes, ...]  # decrypted, newest first
     rate_per_s: int | None = None  # as the account's
+    sent_events: bool = False
+    transliterate: bool = False  # texts that typography alone keeps out of GSM-7 are sent without it
+    max_segments: int | None = None  # parts of a message; None: as many as its text takes
 
 
 @dataclass(frozen=True, slots=True)

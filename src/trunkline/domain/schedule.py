@@ -21,3 +21,8 @@ def next_attempt_s(tries: int, retry_after_s: float | None, random: Callable[[],
     if retry_after_s is not None and retry_after_s > spread:
         return min(retry_after_s, 2.0 * step)
     return spread
+
+
+# How long after it became due an event may wait for a receiver that is down, by how many attempts it has had: to the
+# end of its schedule, and a day more.
+PATIENCE_S = tuple(float(sum(STEPS_S[tries:]) + 86_400) for tries in range(len(STEPS_S) + 1))

@@ -20,7 +20,7 @@ from trunkline.carriers.throttle import Throttle
 from trunkline.domain.provisioning import CarrierId, Provisioning
 from trunkline.mt import route
 from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
-from trunkline.mt.submit import Ticket, submits
+from trunkline.mt.submit import Ticket, submits, tickets
 from trunkline.runtime import clock, log, metrics
 from trunkline.smpp.errors import EncodeError, NotSent
 from trunkline.smpp.pdu import SubmitSm
@@ -268,26 +268,27 @@ class Dispatch:
             if target is None:
                 self._end(message, content, "no_route", NO_ROUTE)
                 continue
+            if target != self.carrier_id:
+                for ticket in tickets(message, content):
+                    self._outcomes.not_sent(ticket, carrier_id=target)
+                continue
             try:
                 parts = submits(message, content, self._dialect, now)
             except (ValueError, LookupError) as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)
                 continue
+            if parts[0][1].parts != content.parts:
+                self._outcomes.cut_otherwise(message, parts[0][1].parts)
+                continue
             for pdu, ticket in parts:
-                if target != self.carrier_id:
-                    self._outcomes.not_sent(ticket, carrier_id=target)
-                else:
-                    self._waiting.append((pdu, ticket, give_back_by))
+                self._waiting.append((pdu, ticket, give_back_by))
         self._write_waiting(self._loop.time())
 
     def _end(self, message: Claimed, content: Content | None, reason: str, code: int) -> None:
         """Every missing part of the message ends here, unsent."""
-        recipient = content.recipient or "" if content is not None else ""
-        parts = content.parts if content is not None else 1
-        for part_no in range(1, 64):
-            if message.missing >> (part_no - 1) & 1:
-                self._outcomes.failed(Ticket(message, recipient, part_no, parts), reason, code)
+        for ticket in tickets(message, content):
+            self._outcomes.failed(ticket, reason, code)
 
     def _write_waiting(self, now: float) -> None:
         """Hands waiting parts to the links, as many as have room; what waited too long goes back to the queue."""

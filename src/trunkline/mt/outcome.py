@@ -20,7 +20,7 @@ from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
 from trunkline.store import queue
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.store.queue import AcceptedPart, AttemptedPart, DoubtfulPart, Requeued
+from trunkline.store.queue import AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Requeued
 from trunkline.store.settling import Move, PartOutcome
 
 _log = log.get_logger()
@@ -46,7 +46,8 @@ class Ending(NamedTuple):
 
 
 class Outcomes:
-    """Writes the outcomes of one carrier. `look(carrier_id, ids)` takes up parked receipts of just stored ids."""
+    """Writes the outcomes of one carrier. `look(carrier_id, ids)` takes up parked receipts of just stored ids;
+    `tells_sent`: whether a plan may want webhooks to tell SENT."""
 
     def __init__(
         self,
@@ -55,16 +56,21 @@ class Outcomes:
         dialect: Dialect,
         look: Callable[[Connection, CarrierId, Sequence[str]], Awaitable[None]],
         requeued: Callable[[], None],
+        tells_sent: Callable[[PlanId], bool] = lambda plan_id: False,
     ) -> None:
         self.carrier_id = carrier_id
         self.dialect = dialect
         self._look = look
         self._requeued = requeued
+        self._tells_sent = tells_sent
         self._accepted_on = Standing(dsn, name="outcome")
         self._ended_on = Standing(dsn, name="attempt")
+        self._doubted_on = Standing(dsn, name="doubt")
+        self._cut_on = Standing(dsn, name="cut")
         self.accepts: Gather[AcceptedPart] = Gather(self._write_accepted, linger_s=0.005, most=512)
         self.endings: Gather[Ending] = Gather(self._write_endings, linger_s=0.005, most=256)
         self.doubts: Gather[DoubtfulPart] = Gather(self._write_doubts, linger_s=0.005, most=512)
+        self.cuts: Gather[tuple[Claimed, int]] = Gather(self._write_cuts, linger_s=0.005, most=256)
         self._sent = _ANSWERS.of(Action.SENT)
 
     async def drained(self) -> None:
@@ -72,10 +78,13 @@ class Outcomes:
         await self.accepts.drained()
         await self.endings.drained()
         await self.doubts.drained()
+        await self.cuts.drained()
 
     async def close(self) -> None:
         await self._accepted_on.close()
         await self._ended_on.close()
+        await self._doubted_on.close()
+        await self._cut_on.close()
 
     # What is reported; all of these return at once.
 
@@ -133,6 +142,11 @@ class Outcomes:
         """No byte of the part was written: it goes back, freely, perhaps to another carrier's queue."""
         self.endings.add(Ending(ticket, None, "not_sent", None, 0.0, 0, False, carrier_id))
 
+    def cut_otherwise(self, claimed: Claimed, parts: int) -> None:
+        """This carrier takes the message, of which nothing was submitted yet, in so many parts, not in those that were
+        counted: it goes back, to be claimed by the right number."""
+        self.cuts.add((claimed, parts))
+
     def failed(self, ticket: Ticket, reason: str, code: int) -> None:
         """The message ends before anything was written: it cannot be encoded, has no route, is over."""
         self.endings.add(Ending(ticket, None, reason, None, None, code, False))
@@ -147,10 +161,11 @@ class Outcomes:
     # The writers.
 
     async def _write_accepted(self, batch: list[AcceptedPart]) -> None:
+        telling = [plan_id for plan_id in {row.plan_id for row in batch} if self._tells_sent(plan_id)]
         while True:
             try:
                 conn = await self._accepted_on.get()
-                await queue.parts_accepted(conn, self.carrier_id, batch)
+                await queue.parts_accepted(conn, self.carrier_id, batch, telling)
                 break
             except DatabaseError as error:
                 await self._wait_for_database(self._accepted_on, error)
@@ -164,10 +179,19 @@ class Outcomes:
     async def _write_doubts(self, batch: list[DoubtfulPart]) -> None:
         while True:
             try:
-                await queue.put_in_doubt(await self._ended_on.get(), self.carrier_id, batch)
+                await queue.put_in_doubt(await self._doubted_on.get(), self.carrier_id, batch)
                 return
             except DatabaseError as error:
-                await self._wait_for_database(self._ended_on, error)
+                await self._wait_for_database(self._doubted_on, error)
+
+    async def _write_cuts(self, batch: list[tuple[Claimed, int]]) -> None:
+        while True:
+            try:
+                await queue.cut_otherwise(await self._cut_on.get(), self.carrier_id, batch)
+                break
+            except DatabaseError as error:
+                await self._wait_for_database(self._cut_on, error)
+        self._requeued()
 
     async def _write_endings(self, batch: list[Ending]) -> None:
         while True:

@@ -11,6 +11,8 @@ from trunkline.carriers.encode import destination_address, encode_parts, source_
 from trunkline.smpp.pdu import SubmitSm
 from trunkline.smpp.times import write_relative
 from trunkline.store.queue import Claimed, Content
+from trunkline.text.segment import Encoding
+from trunkline.text.transliterate import gsm7_form
 
 _WITH_RECEIPT = 1  # registered_delivery (SMPP 3.4 §5.2.17): a receipt for either final outcome
 
@@ -28,17 +30,34 @@ class Ticket:
         self.submitted_at = 0.0  # the event loop's time
 
 
+def tickets(claimed: Claimed, content: Content | None) -> list[Ticket]:
+    """The parts that are missing, of a message that is not submitted here."""
+    recipient = content.recipient or "" if content is not None else ""
+    parts = content.parts if content is not None else 1
+    missing = claimed.missing
+    return [Ticket(claimed, recipient, part_no, parts) for part_no in range(1, 64) if missing >> (part_no - 1) & 1]
+
+
 def submits(claimed: Claimed, content: Content, dialect: Dialect, now: dt.datetime) -> list[tuple[SubmitSm, Ticket]]:
-    """The parts that are missing, in order. Raises ValueError where the message cannot be encoded."""
+    """The parts that are missing, in order. Raises ValueError where the message cannot be encoded.
+
+    A message of which nothing was submitted yet may come in another number of parts than `content.parts`: then all.
+    """
     if content.sender is None or content.recipient is None or content.body is None:
         raise ValueError("the message's content is erased")
-    parts = encode_parts(content.body, dialect, _reference(claimed.msg_id))
-    total = len(parts)
+    text = content.body
+    if content.encoding == Encoding.TRANSLITERATED:
+        text = gsm7_form(text) or text
+    parts = encode_parts(text, dialect, _reference(claimed.msg_id))
+    total, missing = len(parts), claimed.missing
+    if total != content.parts:
+        if missing != (1 << content.parts) - 1:
+            raise ValueError(f"{total} parts here, and some of {content.parts} were submitted before")
+        missing = (1 << total) - 1
     source = source_address(content.sender, dialect)
     destination = destination_address(content.recipient)
     rest_s = int((claimed.expires_at - now).total_seconds())
     validity = _validity(max(rest_s, 1))
-    missing = claimed.missing
     return [
         (
             SubmitSm(

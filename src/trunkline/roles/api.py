@@ -17,6 +17,7 @@ from trunkline.runtime import clock, log
 from trunkline.store import provisioning as provisioning_store
 from trunkline.store.db import connect, pool
 from trunkline.store.limits import Leases
+from trunkline.store.numbers import NumberWatch
 from trunkline.store.readers import Readers
 
 _log = log.get_logger()
@@ -34,6 +35,8 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         cursor_key = await provisioning_store.cursor_key(conn, context.secret_key)
     finally:
         await conn.close()
+    numbers = NumberWatch(context.dsn)
+    await numbers.refresh()  # before the first request: what is not known at acceptance stays so
     accepter = Accepter(context.dsn)
     readers = await Readers.open(context.dsn, size=_READERS, rls=settings.database.rls)
     writers = await pool(context.dsn, name="write", size=_WRITERS)
@@ -44,6 +47,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         accept=accepter.accept,
         in_work=accepter.in_work,
         first_choice=route.first_choice,
+        mccmnc_of=numbers.mccmnc_of,
         readers=readers,
         writers=writers,
         limits=limits,
@@ -66,6 +70,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
     async with asyncio.TaskGroup() as group:
         accepting = group.create_task(accepter.run(), name="accept")
         leasing = group.create_task(limits.run(), name="limits")
+        watching = group.create_task(numbers.run(), name="numbers")
         server = await loop.create_server(
             lambda: listener.protocol(config, state, {}, loop), sock=sock, ssl=config.ssl, backlog=2048
         )
@@ -79,10 +84,12 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         await accepter.drained()
         accepting.cancel()
         leasing.cancel()
+        watching.cancel()
     await accepter.close()
     await leases.close()
     await readers.close()
     await writers.close()
+    await numbers.close()
 
 
 def _trouble(context: Context) -> str | None:

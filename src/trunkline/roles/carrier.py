@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from trunkline.carriers import dialect as dialects
@@ -16,7 +16,7 @@ from trunkline.carriers.receipt import Kind
 from trunkline.dlr import match
 from trunkline.dlr.receive import Incoming, Receiver, Undecodable
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.provisioning import Carrier, CarrierId, Provisioning
+from trunkline.domain.provisioning import Carrier, CarrierId, Plan, PlanId, Provisioning
 from trunkline.mo.accept import Inbox, IncomingMessage
 from trunkline.mt.dispatch import Dispatch
 from trunkline.mt.outcome import Outcomes
@@ -48,8 +48,11 @@ class CarrierWork:
     ) -> None:
         self.carrier = carrier
         self._dialect = dialects.from_mapping(carrier.dialect)
+        self._provisioning = provisioning
+        self._plans: Mapping[PlanId, Plan] = {}
         self.pool = Pool(carrier, self, tls)
-        self.outcomes = Outcomes(dsn, carrier.carrier_id, self._dialect, match.look, self._requeued)
+
+        self.outcomes = Outcomes(dsn, carrier.carrier_id, self._dialect, match.look, self._requeued, self._tells_sent)
         self.dispatch = Dispatch(
             dsn,
             epoch,
@@ -70,12 +73,21 @@ class CarrierWork:
         self._tasks: list[asyncio.Task[None]] = []
         self._dispatching: asyncio.Task[None] | None = None
 
+    def _tells_sent(self, plan_id: PlanId) -> bool:
+        """Whether a plan may want SENT told: of one that we know nothing of yet, the database knows."""
+        known = self._provisioning()
+        if known is not None:  # else as it was: an outage of the database changes no plan
+            self._plans = known.plans
+        plan = self._plans.get(plan_id)
+        return plan is None or plan.sent_events
+
     def start(self) -> None:
         """Binds the links and begins to claim. Whatever receives is ready before the first bind is sent."""
         writers: tuple[_Runs, ...] = (
             self.outcomes.accepts,
             self.outcomes.endings,
             self.outcomes.doubts,
+            self.outcomes.cuts,
             self.receiver.receipts,
             self.receiver.garbage,
             self.inbox.messages,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.domain.inbound import Inbound
 from trunkline.domain.message import Record
-from trunkline.domain.provisioning import PlanId
+from trunkline.domain.provisioning import AccountId, PlanId
 from trunkline.domain.status import Status
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
@@ -37,6 +38,7 @@ class Hook(NamedTuple):
     due_at: dt.datetime
     url: str
     configured: bool
+    disabled: bool = False  # its configured URL is
 
 
 class Acknowledged(NamedTuple):
@@ -50,6 +52,20 @@ class Acknowledged(NamedTuple):
     tries: int
     status: int
     latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisabledUrl:
+    """A configured URL whose events are dead letters, since when and why."""
+
+    account_id: AccountId
+    account: str
+    account_name: str
+    kind: str  # dlr, mo
+    url: str
+    failing_since: dt.datetime
+    disabled_at: dt.datetime
+    reason: str
 
 
 class AttemptedHook(NamedTuple):
@@ -110,6 +126,38 @@ async def attempted(conn: Connection, rows: Sequence[AttemptedHook]) -> None:
 async def overtaken(conn: Connection, hooks: Sequence[Hook]) -> None:
     """Takes events out that a later one of the same message overtook."""
     await conn.fetch(_SQL.overtaken, *columns([(h.plan_id, h.origin, h.due_at, h.msg_id, h.n) for h in hooks], 5))
+
+
+async def died(conn: Connection, hooks: Sequence[tuple[Hook, str]]) -> None:
+    """Makes events dead letters that nobody was asked about, each for a reason."""
+    rows = [(h.plan_id, h.origin, h.due_at, h.msg_id, h.n, reason) for h, reason in hooks]
+    await conn.fetch(_SQL.died, *columns(rows, 6))
+
+
+async def waited_out(
+    conn: Connection, lanes: Sequence[tuple[PlanId, str]], patience_s: Sequence[float]
+) -> list[tuple[PlanId, str, int]]:
+    """Makes events dead letters whose receiver was down until their time was over, some of each lane; returns how many
+    of which lane. `patience_s`: how long after it was due that is, for an event with 0, 1, 2, … attempts."""
+    return [tuple(row) for row in await conn.fetch(_SQL.waited_out, *columns(lanes, 2), patience_s)]
+
+
+# Configured URLs that are disabled.
+
+
+async def disabled(conn: Connection, account_id: AccountId | None = None) -> list[DisabledUrl]:
+    """Those of an account, or all."""
+    return [DisabledUrl(**row) for row in await conn.fetch(_SQL.disabled, account_id)]
+
+
+async def enable(conn: Connection, account_id: AccountId, kind: str | None, url: str | None) -> list[tuple[str, str]]:
+    """Enables an account's URLs again, or those of one kind, or one; returns which: (kind, URL)."""
+    return [(row[0], row[1]) for row in await conn.fetch(_SQL.enable, account_id, kind, url)]
+
+
+async def forget_unused(conn: Connection) -> None:
+    """Forgets what was known of URLs that no account or plan has any more."""
+    await conn.execute(_SQL.forget_unused)
 
 
 # Lanes fall into buckets; a session holds buckets by advisory locks, which end with it whatever happens.

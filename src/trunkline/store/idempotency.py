@@ -15,11 +15,12 @@ _SQL = Queries("idempotency")
 
 
 class Kept(NamedTuple):
-    """The request that a key was first used for: what it asked, its message, and the parts that its answer told."""
+    """The request that a key was first used for: what it asked, its message, what its answer told."""
 
     request_hash: bytes
     msg_id: UUID
     parts: int
+    mccmnc: str | None
 
 
 async def kept(conn: Connection, plan_id: PlanId, key: str) -> Kept | None:

@@ -30,7 +30,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "account": ("public_id", "name", "active", "dlr_url", "mo_url", "rate_per_s"),
     "plan": (
         *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
-        *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s"),
+        *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s", "sent_events"),
+        *("transliterate", "max_segments"),
     ),
     "sender": ("plan_id", "address", "state"),
     "carrier": ("name", "active", "dialect"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -218,9 +218,19 @@ async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content
     return found
 
 
-async def parts_accepted(conn: Connection, carrier_id: CarrierId, rows: Sequence[AcceptedPart]) -> None:
-    """Facts: stored whoever reports them, and however late."""
-    await conn.fetch(_SQL.accepted, carrier_id, rows)
+async def parts_accepted(
+    conn: Connection, carrier_id: CarrierId, rows: Sequence[AcceptedPart], telling: Collection[PlanId] = ()
+) -> None:
+    """Facts: stored whoever reports them, and however late.
+
+    Messages of the plans `telling` get their SENT event with the first of their parts, in the same commit, if the plan
+    wants it.
+    """
+    if not telling:
+        await conn.fetch(_SQL.accepted, carrier_id, rows)
+        return
+    ids = [row.msg_id for row in rows]
+    await conn.fetch(_SQL.accepted_and_told, carrier_id, rows, min(ids), max(ids), list(telling))
 
 
 async def parts_attempted(
@@ -240,6 +250,13 @@ async def give_back(conn: Connection, rows: Sequence[Requeued]) -> None:
 async def put_off(conn: Connection, rows: Sequence[tuple[Requeued, dt.datetime]]) -> None:
     """Back to a queue, due at the given time."""
     await conn.fetch(_SQL.put_off, *columns([(*row, due_at) for row, due_at in rows], 10))
+
+
+async def cut_otherwise(conn: Connection, carrier_id: CarrierId, rows: Sequence[tuple[Claimed, int]]) -> None:
+    """Claimed messages of which nothing was submitted yet go back, each as so many parts."""
+    ids = [claimed.msg_id for claimed, _ in rows]
+    cuts = [(c.plan_id, c.priority, c.msg_id, c.claimed_at, parts) for c, parts in rows]
+    await conn.fetch(_SQL.cut_otherwise, carrier_id, *columns(cuts, 5), min(ids), max(ids))
 
 
 async def put_in_doubt(conn: Connection, carrier_id: CarrierId, rows: Sequence[DoubtfulPart]) -> None:

@@ -81,7 +81,10 @@ CREATE TABLE plan (
     unknown_events  boolean NOT NULL DEFAULT true,
     countries       text[],                           -- null: every country
     hook_secrets    bytea[] NOT NULL DEFAULT '{}',    -- newest first; encrypted with the settings' key
-    rate_per_s      integer CHECK (rate_per_s >= 0)   -- as the account's
+    rate_per_s      integer CHECK (rate_per_s >= 0),  -- as the account's
+    sent_events     boolean NOT NULL DEFAULT false,   -- webhooks tell SENT as well
+    transliterate   boolean NOT NULL DEFAULT false,   -- write typography that GSM-7 lacks as GSM-7 has it
+    max_segments    smallint CHECK (max_segments > 0) -- parts of one message; null: as many as its text takes
 );
 CREATE INDEX plan_account ON plan (account_id);
 
@@ -158,6 +161,44 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON link    F
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON route   FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 
 -- ---------------------------------------------------------------------------------------------------------------
+-- Numbers: the operator's own ranges. A range covers what begins with its digits; a prefix is a range of one. API
+-- processes hold them in memory (numbering/ranges.py) and poll the version, which every change moves, whoever makes it.
+
+CREATE TABLE number_version (
+    only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    version   bigint NOT NULL DEFAULT 1
+);
+INSERT INTO number_version DEFAULT VALUES;
+
+CREATE TABLE number_range (
+    first       text COLLATE "C" NOT NULL CHECK (first ~ '^[1-9][0-9]{0,14}$'),  -- E.164 without +; as many digits as last
+    last        text COLLATE "C" NOT NULL CHECK (last ~ '^[1-9][0-9]{0,14}$'),
+    mccmnc      text COLLATE "C" NOT NULL CHECK (mccmnc ~ '^[0-9]{5,6}$'),
+    valid_from  timestamptz NOT NULL DEFAULT '-infinity',
+    source      text NOT NULL DEFAULT '',               -- where the operator has it from
+    PRIMARY KEY (first, last, valid_from),
+    CHECK (length(first) = length(last) AND first <= last)
+);
+CREATE INDEX number_range_valid_from ON number_range (valid_from) WHERE valid_from > '-infinity';
+
+-- The lines of a file while it is being imported; empty otherwise.
+CREATE UNLOGGED TABLE number_incoming (
+    line        integer NOT NULL,
+    first       text COLLATE "C" NOT NULL,
+    last        text COLLATE "C" NOT NULL,
+    mccmnc      text COLLATE "C" NOT NULL,
+    valid_from  timestamptz,
+    source      text NOT NULL
+);
+
+CREATE FUNCTION numbers_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE number_version SET version = version + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON number_range FOR EACH STATEMENT EXECUTE FUNCTION numbers_changed();
+
+-- ---------------------------------------------------------------------------------------------------------------
 -- Messages. A row is written at acceptance and once more when it is final; SENT is a row in ref, not an update here.
 
 CREATE TABLE msg (
@@ -171,15 +212,15 @@ CREATE TABLE msg (
     client_reference  text,
     country           text,
     mccmnc            text,
-    encoding          smallint NOT NULL,
-    parts             smallint NOT NULL,
+    encoding          smallint NOT NULL,        -- as accepted: 0 GSM-7, 1 UCS-2, 2 GSM-7 once transliterated
+    parts             smallint NOT NULL,        -- as accepted, then as submitted
     expires_at        timestamptz NOT NULL,
     price_micro       bigint,
     ptf_micro         bigint,
     currency          text,
     status            smallint,                 -- null until final: no index names it, so the last update can stay on its page
     error_code        smallint NOT NULL DEFAULT 0,
-    sent_at           timestamptz,
+    sent_at           timestamptz,              -- set with status; where the plan wants SENT events, with the first ref row
     final_at          timestamptz,
     resubmitted       boolean NOT NULL DEFAULT false,
     late              boolean NOT NULL DEFAULT false,
@@ -189,7 +230,7 @@ CREATE TABLE msg (
 CREATE INDEX msg_recipient ON msg (recipient, plan_id, msg_id);
 
 -- Keys that send requests came with, written with their message and kept for 24 h. `request_hash` is over the parsed
--- fields; `parts` is what the first answer said (the message's own may follow what was submitted).
+-- fields; `parts` and `mccmnc` are what the first answer said (the message's own may follow what the carrier tells).
 CREATE TABLE idempotency (
     plan_id       integer NOT NULL,
     key           text COLLATE "C" NOT NULL,
@@ -197,6 +238,7 @@ CREATE TABLE idempotency (
     msg_id        uuid NOT NULL,
     parts         smallint NOT NULL,
     at            timestamptz NOT NULL,
+    mccmnc        text,
     PRIMARY KEY (plan_id, key)
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX idempotency_at ON idempotency (at);
@@ -443,16 +485,31 @@ CREATE TABLE hook_attempt (
 ) PARTITION BY RANGE (at);
 CREATE INDEX hook_attempt_msg ON hook_attempt (plan_id, msg_id);
 
+-- Dead letters: one row each time that an event died. They stay when they are replayed.
 CREATE TABLE hook_dead (
-    plan_id   integer NOT NULL,
-    msg_id    uuid NOT NULL,
-    n         smallint NOT NULL,
-    origin    text NOT NULL,
-    url       text NOT NULL,
-    tries     smallint NOT NULL,
-    reason    text NOT NULL,
-    died_at   timestamptz NOT NULL,
-    PRIMARY KEY (plan_id, msg_id, n)
+    plan_id     integer NOT NULL,
+    msg_id      uuid NOT NULL,
+    n           smallint NOT NULL,
+    origin      text NOT NULL,
+    url         text NOT NULL,
+    tries       smallint NOT NULL,
+    reason      text NOT NULL,
+    died_at     timestamptz NOT NULL,
+    replayed_at timestamptz,                    -- null: still dead
+    PRIMARY KEY (plan_id, msg_id, n, died_at)
+);
+CREATE INDEX hook_dead_still ON hook_dead (msg_id, plan_id, n, died_at) WHERE replayed_at IS NULL;
+
+-- Configured URLs (a plan's, an account's) that fail or are disabled; a row goes with the first success. One URL is one
+-- receiver in an account, whichever of its plans names it.
+CREATE TABLE hook_target (
+    account_id    integer NOT NULL,
+    kind          text NOT NULL CHECK (kind IN ('dlr', 'mo')),
+    url           text NOT NULL,
+    failing_since timestamptz NOT NULL,         -- the first failure that no success has followed
+    disabled_at   timestamptz,                  -- its events are dead letters from then on
+    reason        text,
+    PRIMARY KEY (account_id, kind, url)
 );
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -465,7 +522,7 @@ CREATE TYPE msg_key AS (plan_id integer, msg_id uuid);
 CREATE TYPE submission AS (
     plan_id integer, msg_id uuid, account_id integer, sender text, recipient text, body text, callback_url text,
     client_reference text, country text, encoding smallint, parts smallint, carrier_id integer, priority smallint,
-    validity_s integer, due_at timestamptz
+    validity_s integer, due_at timestamptz, mccmnc text
 );
 
 CREATE TYPE accepted_part AS (

@@ -88,6 +88,7 @@ _TOLD = (
     ("part_outcomes", "at", "part_ended"),
     ("hook_attempts", "at", "hook_attempted"),
     ("hooks_dead", "died_at", "hook_dead"),
+    ("hooks_dead", "replayed_at", "hook_replayed"),
 )
 
 
@@ -100,7 +101,8 @@ def _events(message: Fields, rows: Mapping[str, list[Fields]]) -> Iterator[Event
         yield Event(message["received_at"], "received", message)
     for name, column, kind in _TOLD:
         for row in rows.get(name, ()):
-            yield Event(row[column], kind, row)
+            if row[column] is not None:
+                yield Event(row[column], kind, row)
 
 
 def _waiting(message: Fields, status: Status | None, rows: Mapping[str, list[Fields]]) -> Iterator[Waiting]:

@@ -79,3 +79,8 @@ def concat_header(reference: int, total: int, seq: int, bits: int) -> bytes:
     if bits == 16:
         return bytes((6, CONCAT_16, 4, reference >> 8 & 0xFF, reference & 0xFF, total, seq))
     return bytes((5, CONCAT_8, 3, reference & 0xFF, total, seq))
+
+
+def with_elements(header: bytes, elements: bytes) -> bytes:
+    """A header (b"" for none) that has further elements behind its own."""
+    return bytes((len(header[1:]) + len(elements),)) + header[1:] + elements

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from zlib import crc32
 
 from trunkline.domain.provisioning import PlanId
@@ -18,6 +18,7 @@ from trunkline.runtime import clock, log
 from trunkline.store import hooks
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.hooks import Hook
+from trunkline.webhooks.breaker import Breakers
 
 _log = log.get_logger()
 
@@ -38,9 +39,12 @@ def bucket_of(origin: str) -> int:
 class Holding:
     """The buckets that this process holds."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, busy: Callable[[], Collection[int]] = frozenset) -> None:
+        """`busy`: the buckets of which something is under way; another process gets them only after that."""
         self._standing = Standing(dsn, name="hook lanes", hot=False)
         self._session: Connection | None = None
+        self._busy = busy
+        self._leaving: set[int] = set()
         self.buckets: frozenset[int] = frozenset()
 
     async def run(self) -> None:
@@ -58,17 +62,24 @@ class Holding:
         conn = await self._standing.get()
         if conn is not self._session:
             self.buckets, self._session = frozenset(), conn
+            self._leaving.clear()
             await hooks.be_present(conn)
         share = -(-BUCKETS // max(await hooks.holders(conn), 1))
         if len(self.buckets) > share:
             surplus = sorted(self.buckets)[share:]
-            # Let go first: whatever is under way of them may then go out twice, but none can be forgotten.
             self.buckets -= set(surplus)
-            await hooks.let_go(conn, surplus)
+            self._leaving.update(surplus)
         elif len(self.buckets) < share:
-            missing = [bucket for bucket in range(BUCKETS) if bucket not in self.buckets]
+            back = sorted(self._leaving)[: share - len(self.buckets)]
+            self._leaving.difference_update(back)
+            self.buckets |= set(back)
+            missing = [b for b in range(BUCKETS) if b not in self.buckets and b not in self._leaving]
             random.shuffle(missing)
             self.buckets |= await hooks.hold(conn, missing, share - len(self.buckets))
+        # Nothing more is taken of these; what is under way ends first, or another process would send it again.
+        if idle := self._leaving.difference(self._busy()):
+            await hooks.let_go(conn, sorted(idle))
+            self._leaving -= idle
 
     async def close(self) -> None:
         """Lets everything go."""
@@ -77,22 +88,41 @@ class Holding:
 
 
 class _Lane:
-    """One lane: what is under way of it, and from where on its index is read."""
+    """One lane: what is under way of it, what waits for that, and from where on its index is read."""
 
-    __slots__ = ("floor", "open")
+    __slots__ = ("behind_count", "behind_from", "floor", "open")
 
     def __init__(self) -> None:
         self.floor = _BEGINNING
         self.open: set[tuple[object, int]] = set()
+        # Events that an earlier one of their message is before, and the first time among theirs.
+        self.behind_count = 0
+        self.behind_from: dt.datetime | None = None
+
+    def must_wait(self, hook: Hook) -> bool:
+        """Whether an earlier event of the message is under way: the receiver must not get the two at once."""
+        if hook.n < 2:
+            return False
+        is_behind = (hook.msg_id, 1) in self.open or (hook.n > 2 and (hook.msg_id, 2) in self.open)
+        if is_behind:
+            self.behind_count += 1
+            self.behind_from = hook.due_at if self.behind_from is None else min(self.behind_from, hook.due_at)
+            self.floor = min(self.floor, hook.due_at)  # which may have moved while it was read
+        return is_behind
+
+    def read_from(self, floor: dt.datetime) -> None:
+        """Nothing that can be taken is left below; but what waits is read again."""
+        self.floor = max(self.floor, floor if self.behind_from is None else min(floor, self.behind_from))
 
 
 class Claims:
-    """Takes up due events, each lane at most as many as its origin has room for."""
+    """Takes up due events, each lane at most as many as its origin has room for and its breaker lets through."""
 
-    def __init__(self, holding: Holding, room: Callable[[PlanId, str], int]) -> None:
+    def __init__(self, holding: Holding, room: Callable[[PlanId, str], int], breakers: Breakers | None = None) -> None:
         """`room(plan, origin)`: how many posts would start at once."""
         self._holding = holding
         self._room = room
+        self._breakers = breakers if breakers is not None else Breakers(clock.monotonic_s)
         self._lanes: dict[tuple[PlanId, str], _Lane] = {}
         # Ended while a read was on its way: that read may still show them, the next one does not.
         self._just_ended: set[tuple[object, int]] = set()
@@ -111,28 +141,44 @@ class Claims:
         if not chosen:
             return []
         self._just_ended.clear()
-        found = await hooks.due(conn, chosen)
+        room: dict[tuple[PlanId, str], int] = {}
+        reads = []
+        for key, most in chosen:
+            lane = self._lanes.setdefault(key, _Lane())
+            room[key] = most
+            # What is under way, or waits for that, is still in the queue and is read over.
+            reads.append((*key, lane.floor, most + len(lane.open) + lane.behind_count))
+            lane.behind_count, lane.behind_from = 0, None
+        found = await hooks.due(conn, reads)
         taken = []
         for hook in found:
             lane = self._lanes.setdefault((hook.plan_id, hook.origin), _Lane())
-            key = (hook.msg_id, hook.n)
-            if key not in lane.open and key not in self._just_ended:
-                lane.open.add(key)
+            event = (hook.msg_id, hook.n)
+            if event in lane.open or event in self._just_ended or lane.must_wait(hook):
+                continue
+            if room[hook.plan_id, hook.origin] > 0:
+                room[hook.plan_id, hook.origin] -= 1
+                lane.open.add(event)
                 taken.append(hook)
+        for key in {(hook.plan_id, hook.origin) for hook in taken}:
+            self._breakers.went(key)
         if not taken:
             self._due = []
         return taken
 
-    def ended(self, taken: Sequence[Hook]) -> None:
-        """The result of these is stored: they have left the queue, or are due another time."""
+    def ended(self, taken: Sequence[Hook]) -> bool:
+        """The result of these is stored: they have left the queue, or are due another time. Returns whether events may
+        have waited for that."""
+        waited = False
         for hook in taken:
             self._just_ended.add((hook.msg_id, hook.n))
             lane = self._lanes.get((hook.plan_id, hook.origin))
             if lane is not None:
                 lane.open.discard((hook.msg_id, hook.n))
+                waited = waited or lane.behind_count > 0
                 # What is older than a stored result and not under way is done; the lag covers late commits.
-                if not lane.open or hook.due_at - _FLOOR_LAG > lane.floor:
-                    lane.floor = max(lane.floor, hook.due_at - _FLOOR_LAG)
+                lane.read_from(hook.due_at - _FLOOR_LAG)
+        return waited
 
     def put_back(self, taken: Sequence[Hook]) -> None:
         """Nothing was done about these: they are taken again."""
@@ -140,6 +186,24 @@ class Claims:
             lane = self._lanes.get((hook.plan_id, hook.origin))
             if lane is not None:
                 lane.open.discard((hook.msg_id, hook.n))
+        self._breakers.came_to_nothing({(hook.plan_id, hook.origin) for hook in taken})
+
+    def busy(self) -> set[int]:
+        """The buckets of which something is under way."""
+        return {bucket_of(origin) for (_, origin), lane in self._lanes.items() if lane.open}
+
+    def is_idle(self, lane: tuple[PlanId, str]) -> bool:
+        """Whether nothing of a lane is under way."""
+        return lane not in self._lanes or not self._lanes[lane].open
+
+    @property
+    def held(self) -> frozenset[int]:
+        """The buckets of this process."""
+        return self._holding.buckets
+
+    def is_held(self, lane: tuple[PlanId, str]) -> bool:
+        """Whether the lane is this process's."""
+        return bucket_of(lane[1]) in self._holding.buckets
 
     async def _look(self, conn: Connection) -> None:
         now = asyncio.get_running_loop().time()
@@ -152,21 +216,19 @@ class Claims:
         if self._due and now - self._looked_at < _LANES_KNOWN_S:
             return
         self._looked_at = now
-        mine = [lane for lane in await hooks.lanes(conn) if bucket_of(lane.origin) in self._holding.buckets]
+        mine = [lane for lane in await hooks.lanes(conn) if self.is_held((lane.plan_id, lane.origin))]
         waits = [lane.due_in_s for lane in mine if lane.due_in_s > 0]
         self.next_due_s = min([1.0, *(max(wait, 0.01) for wait in waits)])
         self._due = [(lane.plan_id, lane.origin) for lane in mine if lane.due_in_s == 0]
 
-    def _chosen(self) -> list[tuple[PlanId, str, dt.datetime, int]]:
+    def _chosen(self) -> list[tuple[tuple[PlanId, str], int]]:
         left = _MOST
         chosen = []
         # A different first each time: with many lanes no one is always last.
         start = random.randrange(len(self._due)) if self._due else 0
-        for plan_id, origin in (*self._due[start:], *self._due[:start]):
-            room = min(self._room(plan_id, origin), left)
+        for lane in (*self._due[start:], *self._due[:start]):
+            room = self._breakers.room(lane, min(self._room(*lane), left))
             if room > 0:
-                lane = self._lanes.setdefault((plan_id, origin), _Lane())
-                # What is under way is still in the queue and is read over.
-                chosen.append((plan_id, origin, lane.floor, room + len(lane.open)))
+                chosen.append((lane, room))
                 left -= room
         return chosen

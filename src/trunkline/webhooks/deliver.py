@@ -10,20 +10,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from uuid import UUID
 
 from trunkline.contract.record import inbound_json, record_json
+from trunkline.domain.callback import Callback
 from trunkline.domain.inbound import Inbound
 from trunkline.domain.message import Record
 from trunkline.domain.provisioning import Plan, PlanId, Provisioning
 from trunkline.domain.schedule import next_attempt_s
+from trunkline.domain.status import Status
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.store import hooks
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
+from trunkline.webhooks.breaker import Breakers
 from trunkline.webhooks.claim import Claims, Holding
 from trunkline.webhooks.client import Failure, HookAnswer, HookClient
+from trunkline.webhooks.rounds import Rounds
 from trunkline.webhooks.sign import Signer, secret_text
 from trunkline.webhooks.target import TargetOf
 
@@ -47,12 +50,16 @@ class Delivery:
         *,
         provisioning: Callable[[], Provisioning | None],
         target_of: TargetOf,
+        now: Callable[[], float] = clock.monotonic_s,
     ) -> None:
+        """`now`: what breakers go by."""
         self._client = client
         self._provisioning = provisioning
         self._target_of = target_of
         self._standing = Standing(dsn, name="hooks")
-        self._results = Standing(dsn, name="hook results")
+        # One connection a writer: both may be at work at the same time.
+        self._acknowledged_on = Standing(dsn, name="hooks acknowledged")
+        self._failed_on = Standing(dsn, name="hooks failed")
         self._acknowledged: Gather[tuple[Hook, Acknowledged]] = Gather(
             self._write_acknowledged, linger_s=0.005, most=256
         )
@@ -63,8 +70,10 @@ class Delivery:
         self._signers: dict[PlanId, tuple[Plan, Signer | None]] = {}
         self._delivered = _ATTEMPTS.of("acknowledged")
         self._latency = _LATENCY.of()
-        self._holding = Holding(dsn)
-        self._claims = Claims(self._holding, self._room)
+        self._holding = Holding(dsn, lambda: self._claims.busy())
+        self._breakers = Breakers(now)
+        self._claims = Claims(self._holding, self._room, self._breakers)
+        self._rounds = Rounds(self._claims, self._breakers, target_of, now)
 
     def wake(self) -> None:
         """There are new events."""
@@ -106,7 +115,8 @@ class Delivery:
                 writer.cancel()
         await self._holding.close()
         await self._standing.close()
-        await self._results.close()
+        await self._acknowledged_on.close()
+        await self._failed_on.close()
 
     async def _once(self) -> bool:
         """Takes one round of events and posts them. Returns whether there may be more at once."""
@@ -114,6 +124,7 @@ class Delivery:
         if provisioning is None:
             return False
         conn = await self._standing.get()
+        await self._rounds.look(conn)
         taken = await self._claims.take(conn)
         # A plan that is newer than our picture of the installation: it is known in a moment.
         self._claims.put_back([hook for hook in taken if hook.plan_id not in provisioning.plans])
@@ -121,30 +132,48 @@ class Delivery:
         if not taken:
             return False
         try:
-            records, inbound, overtaken = await self._contents(conn, taken)
+            posts = await self._contents(conn, taken)
         except DatabaseError:
             self._claims.put_back(taken)
             raise
-        if overtaken:
-            self._claims.ended(overtaken)
-            taken = [hook for hook in taken if hook not in overtaken]
         now = int(clock.wall_s())
-        for hook in taken:
-            self._post(hook, provisioning.plans[hook.plan_id], records, inbound, now)
+        for hook, target, content in posts:
+            self._post(hook, provisioning.plans[hook.plan_id], target, content, now)
         if len(taken) < _FEW:
             await clock.sleep(_GATHER_S)
         return True
 
-    async def _contents(
-        self, conn: Connection, taken: Sequence[Hook]
-    ) -> tuple[dict[UUID, Record], dict[UUID, Inbound], list[Hook]]:
-        """What the events tell, and those that a later one of their message overtook, which are out of the queue."""
+    async def _contents(self, conn: Connection, taken: Sequence[Hook]) -> list[tuple[Hook, Callback, Record | Inbound]]:
+        """What is to be posted where. The others leave the queue: those that a later event of their message overtook,
+        and those that nobody can be told of."""
         records = await hooks.finals(conn, finals) if (finals := [h for h in taken if h.n != _INBOUND]) else {}
         inbound = await hooks.inbound(conn, mos) if (mos := [h for h in taken if h.n == _INBOUND]) else {}
-        overtaken = [h for h in finals if (record := records.get(h.msg_id)) is not None and h.n < _event_of(record)]
+        posts: list[tuple[Hook, Callback, Record | Inbound]] = []
+        overtaken: list[Hook] = []
+        dead: list[tuple[Hook, str]] = []
+        for hook in taken:
+            content = inbound.get(hook.msg_id) if hook.n == _INBOUND else records.get(hook.msg_id)
+            if content is None:
+                dead.append((hook, "the message is gone"))
+            elif isinstance(content, Record) and hook.n < _event_of(content):
+                overtaken.append(hook)
+            elif hook.disabled:
+                dead.append((hook, "the URL is disabled"))
+            elif (target := self._target_of(hook.url)) is None:
+                dead.append((hook, "the URL is not allowed"))
+            else:
+                posts.append((hook, target, content))
         if overtaken:
             await hooks.overtaken(conn, overtaken)
-        return records, inbound, overtaken
+        if dead:
+            await hooks.died(conn, dead)
+        if dropped := [*overtaken, *(hook for hook, _ in dead)]:
+            self._claims.ended(dropped)
+            self._breakers.came_to_nothing({(hook.plan_id, hook.origin) for hook in dropped})
+        for hook, reason in dead:
+            _ATTEMPTS.of("dead").value += 1
+            _log.info("hook.dead", msg_id=str(hook.msg_id), n=hook.n, tries=hook.tries, reason=reason)
+        return posts
 
     def _room(self, plan_id: PlanId, origin: str) -> int:
         """How many events a lane may get now."""
@@ -152,22 +181,7 @@ class Delivery:
         # Without a target the events die at once, which needs no room at a receiver.
         return self._client.free(str(plan_id), target.origin) if target is not None else 64
 
-    def _post(
-        self,
-        hook: Hook,
-        plan: Plan,
-        records: dict[UUID, Record],
-        inbound: dict[UUID, Inbound],
-        now: int,
-    ) -> None:
-        content = inbound.get(hook.msg_id) if hook.n == _INBOUND else records.get(hook.msg_id)
-        if content is None:
-            self._die(hook, "the message is gone")
-            return
-        target = self._target_of(hook.url)
-        if target is None:
-            self._die(hook, "the URL is not allowed")
-            return
+    def _post(self, hook: Hook, plan: Plan, target: Callback, content: Record | Inbound, now: int) -> None:
         if isinstance(content, Record):
             body = record_json(content, plan.account_public_id, plan.public_id)
         else:
@@ -195,17 +209,20 @@ class Delivery:
         self._open -= 1
         if answer.failure is Failure.CLOSED:
             return  # our own end: the event was not attempted, and is still in the queue
+        lane = (hook.plan_id, hook.origin)
         self._latency.observe(answer.latency_s)
         latency_ms = int(answer.latency_s * 1000)
         tries = hook.tries + 1
         if answer.status is not None and 200 <= answer.status < 300:
             self._delivered.value += 1
+            self._breakers.succeeded(lane)
             self._acknowledged.add(
                 (hook, Acknowledged(hook.plan_id, hook.origin, hook.due_at, hook.msg_id, hook.n, tries, answer.status,
                                     latency_ms))
             )  # fmt: skip
         else:
             _ATTEMPTS.of("failed").value += 1
+            self._breakers.failed(lane)
             next_in_s = next_attempt_s(tries, answer.retry_after_s, random.random)
             dead = None
             if answer.status == _GONE:
@@ -213,52 +230,37 @@ class Delivery:
             elif next_in_s is None:
                 dead = "all attempts failed"
             failure = str(answer.failure) if answer.failure is not None else None
-            self._fail(hook, answer.status, failure, latency_ms, answer.excerpt, next_in_s, dead)
+            _log.info("hook.attempted", msg_id=str(hook.msg_id), n=hook.n, tries=tries, status=answer.status,
+                      failure=failure, next_in_s=next_in_s, dead=dead)  # fmt: skip
+            self._failed.add(
+                (hook, AttemptedHook(hook.plan_id, hook.origin, hook.due_at, hook.msg_id, hook.n, tries, hook.url,
+                                     answer.status, failure, latency_ms, answer.excerpt, next_in_s, dead))
+            )  # fmt: skip
         self._wake.set()
-
-    def _die(self, hook: Hook, reason: str) -> None:
-        _ATTEMPTS.of("dead").value += 1
-        self._fail(hook, None, "refused", 0, None, None, reason)
-
-    def _fail(
-        self,
-        hook: Hook,
-        status: int | None,
-        failure: str | None,
-        latency_ms: int,
-        excerpt: bytes | None,
-        next_in_s: float | None,
-        dead: str | None,
-    ) -> None:
-        tries = hook.tries + 1
-        _log.info("hook.attempted", msg_id=str(hook.msg_id), n=hook.n, tries=tries, status=status, failure=failure,
-                  next_in_s=next_in_s, dead=dead)  # fmt: skip
-        self._failed.add(
-            (hook, AttemptedHook(hook.plan_id, hook.origin, hook.due_at, hook.msg_id, hook.n, tries, hook.url, status,
-                                 failure, latency_ms, excerpt, next_in_s, dead))
-        )  # fmt: skip
 
     async def _write_acknowledged(self, batch: list[tuple[Hook, Acknowledged]]) -> None:
-        await self._write(lambda conn: hooks.acknowledged(conn, [row for _, row in batch]))
-        self._claims.ended([hook for hook, _ in batch])
+        await _write(self._acknowledged_on, lambda conn: hooks.acknowledged(conn, [row for _, row in batch]))
+        if self._claims.ended([hook for hook, _ in batch]):
+            self.wake()
 
     async def _write_failed(self, batch: list[tuple[Hook, AttemptedHook]]) -> None:
-        await self._write(lambda conn: hooks.attempted(conn, [row for _, row in batch]))
+        await _write(self._failed_on, lambda conn: hooks.attempted(conn, [row for _, row in batch]))
         self._claims.ended([hook for hook, _ in batch])
         self._wake.set()
 
-    async def _write(self, store: Callable[[Connection], Awaitable[None]]) -> None:
-        """Stores results, again and again until the database takes them."""
-        while True:
-            try:
-                await store(await self._results.get())
-                return
-            except DatabaseError as error:
-                _log.warning("hooks.result_waits", error=log.explained(error))
-                self._results.abandon()
-                await clock.sleep(0.2)
+
+async def _write(standing: Standing, store: Callable[[Connection], Awaitable[None]]) -> None:
+    """Stores results, again and again until the database takes them."""
+    while True:
+        try:
+            await store(await standing.get())
+            return
+        except DatabaseError as error:
+            _log.warning("hooks.result_waits", error=log.explained(error))
+            standing.abandon()
+            await clock.sleep(0.2)
 
 
 def _event_of(record: Record) -> int:
-    """The number of the last event of a message: 2 its final status, 3 the correction of an UNKNOWN."""
-    return 3 if record.late else 2
+    """The number of the last event of a message: 1 SENT, 2 its final status, 3 the correction of an UNKNOWN."""
+    return 1 if record.status is Status.SENT else 3 if record.late else 2

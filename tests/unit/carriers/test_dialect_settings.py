@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from trunkline.carriers.dialect import PLAIN, Alphabet, Dialect, IdForm, from_mapping
+from trunkline.carriers.dialect import PLAIN, Alphabet, Dialect, IdForm, from_mapping, of_texts
 
 
 def test_no_settings_are_a_carrier_that_follows_the_specification():
@@ -30,7 +30,7 @@ def test_every_field_can_be_set():
         "mnc_tlv": 0x1404,
         "refusals": {"1040": {"action": "final", "code": "451"}},
     }
-    assert set(settings) == set(Dialect.__struct_fields__)
+    assert {*settings, "national_languages"} == set(Dialect.__struct_fields__)
     found = from_mapping(settings)
     changed = [key for key in settings if getattr(found, key) == getattr(PLAIN, key)]
     assert changed == []
@@ -49,6 +49,13 @@ def test_every_field_can_be_set():
         ({"receipt_id_form": "octal"}, "dialect.receipt_id_form: 'octal' is not one of str, str_nocase, dec, hex"),
         ({"default_alphabet": 3}, "dialect.default_alphabet: 3 is not one of gsm7, latin1, ascii"),
         ({"reference_bits": 32}, "dialect.reference_bits: 32 is not 8 or 16"),
+        ({"national_languages": ["de"]}, "dialect.national_languages: ['de'] is not a list of tr, es, pt"),
+        ({"national_languages": "tr"}, "dialect.national_languages: 'tr' is not a list of tr, es, pt"),
+        ({"national_languages": [1]}, "dialect.national_languages: [1] is not a list of tr, es, pt"),
+        (
+            {"national_languages": ["tr"], "default_alphabet": "ascii"},
+            'dialect.national_languages: their tables need default_alphabet = "gsm7"',
+        ),
         ({"short_code": [3]}, "dialect.short_code: [3] is not [TON, NPI], each 0 to 255"),
         ({"short_code": [3, 300]}, "dialect.short_code: [3, 300] is not"),
         ({"receipts_without_flag": 1}, "dialect.receipts_without_flag: 1 is not true or false"),
@@ -81,3 +88,15 @@ def test_errors_name_the_key_and_what_is_allowed(settings, message):
 
 def test_profile_none_is_no_profile():
     assert from_mapping({"err_profile": "none"}).code_of_err("1") is None
+
+
+def test_national_languages_in_their_order():
+    assert from_mapping({"national_languages": ["pt", "tr", "pt"]}).national_languages == (3, 1)
+    assert from_mapping({"national_languages": []}) == PLAIN
+
+
+def test_the_part_that_texts_need_is_the_same_dialect():
+    assert of_texts({"states": {"ACKED": 2}, "reference_bits": 8}) is PLAIN
+    for settings in ({}, {"reference_bits": 16, "national_languages": ["es"]}, {"default_alphabet": "latin1"}):
+        assert of_texts({**settings}) == from_mapping(settings)
+    assert of_texts({"states": {"ACKED": 2}, "reference_bits": 16}) == Dialect(reference_bits=16)

@@ -13,6 +13,7 @@ from trunkline.domain.provisioning import PLAN_RATE_PER_S
 from trunkline.runtime.kinds import FLAG, TEXT, choice, integer
 from trunkline.runtime.secret import seal
 from trunkline.store.provisioning import hook_secret_place
+from trunkline.text.segment import MOST_PARTS
 
 WHAT = "A service plan of an account. Known by its `id`, or by its account and `name` where no `id` is given."
 KEYS = (
@@ -38,8 +39,23 @@ KEYS = (
     Key("validity_s", integer(60, 259200), 259200, "Seconds that a message is worth delivering, unless it says so."),
     Key("priority", integer(-100, 100), 0, "Plans with more go first."),
     Key("unknown_events", FLAG, True, "Whether webhooks tell UNKNOWN, or only what corrects it."),
+    Key("sent_events", FLAG, False, "Whether webhooks tell SENT as well."),
     Key("countries", kinds.COUNTRIES, None, "The countries that it may send to.", shown="every country"),
     Key("rate_per_s", kinds.RATE, None, "Requests to the API a second.", shown=f"`{PLAN_RATE_PER_S}`"),
+    Key(
+        "transliterate",
+        choice("off", "gsm7"),
+        "off",
+        "Whether quotes, dashes, spaces and other typography that GSM-7 lacks are sent as GSM-7 has them, where that"
+        " makes the whole text GSM-7.",
+    ),
+    Key(
+        "max_segments",
+        integer(1, MOST_PARTS),
+        None,
+        "SMS parts that a message may have; longer ones are refused.",
+        shown="as many as its text takes",
+    ),
 )
 
 
@@ -100,7 +116,10 @@ def _fields(values: dict[str, Any], account_id: int, before: dict[str, Any] | No
         "validity_s": values["validity_s"],
         "priority": values["priority"],
         "unknown_events": values["unknown_events"],
+        "sent_events": values["sent_events"],
         "countries": values["countries"],
         "rate_per_s": values["rate_per_s"],
+        "transliterate": values["transliterate"] == "gsm7",
+        "max_segments": values["max_segments"],
         "hook_secrets": before["hook_secrets"] if before else [],
     }

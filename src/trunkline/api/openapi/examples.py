@@ -87,6 +87,7 @@ DRY_RUN = {
     "segments": 1,
     "encoding": "GSM-7",
     "outsideGsm7": [],
+    "transliterated": None,
     "country": "US",
     "mccmnc": None,
     "price": None,

@@ -4,7 +4,7 @@ CREATE TYPE msg_key AS (plan_id integer, msg_id uuid);
 CREATE TYPE submission AS (
     plan_id integer, msg_id uuid, account_id integer, sender text, recipient text, body text, callback_url text,
     client_reference text, country text, encoding smallint, parts smallint, carrier_id integer, priority smallint,
-    validity_s integer, due_at timestamptz
+    validity_s integer, due_at timestamptz, mccmnc text
 );
 
 CREATE TYPE accepted_part AS (

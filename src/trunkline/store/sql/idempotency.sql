@@ -1,5 +1,5 @@
 -- name: kept
-SELECT request_hash, msg_id, parts FROM idempotency
+SELECT request_hash, msg_id, parts, mccmnc FROM idempotency
 WHERE plan_id = $1 AND key = $2 AND at > (SELECT trunkline_now()) - interval '24 hours'
 
 -- name: forget

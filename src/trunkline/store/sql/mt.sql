@@ -13,9 +13,9 @@ SELECT pg_notify('mt', '') WHERE $2::boolean
 -- A batch becomes messages and their queue rows.
 , stored AS (
     INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-                     encoding, parts, expires_at)
+                     mccmnc, encoding, parts, expires_at)
     SELECT plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-           encoding, parts, expires_at
+           mccmnc, encoding, parts, expires_at
     FROM batch
 ), queued AS (
     INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, expires_at)
@@ -41,14 +41,16 @@ WITH judged AS MATERIALIZED (
                 ELSE 0 END AS verdict
     FROM unnest($1::submission[], $3::text[], $4::bytea[], $5::bigint[], $6::bigint[])
          AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-              encoding, parts, carrier_id, priority, validity_s, due_at, key, request_hash, request_lock, key_lock)
+              encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, key, request_hash, request_lock,
+              key_lock)
 ), kept AS (
-    INSERT INTO idempotency AS i (plan_id, key, request_hash, msg_id, parts, at)
-    SELECT plan_id, key, request_hash, msg_id, parts, (SELECT trunkline_now())
+    INSERT INTO idempotency AS i (plan_id, key, request_hash, msg_id, parts, mccmnc, at)
+    SELECT plan_id, key, request_hash, msg_id, parts, mccmnc, (SELECT trunkline_now())
     FROM judged WHERE key IS NOT NULL AND verdict = 0
     ORDER BY plan_id, key
     ON CONFLICT (plan_id, key) DO UPDATE
-        SET request_hash = EXCLUDED.request_hash, msg_id = EXCLUDED.msg_id, parts = EXCLUDED.parts, at = EXCLUDED.at
+        SET request_hash = EXCLUDED.request_hash, msg_id = EXCLUDED.msg_id, parts = EXCLUDED.parts,
+            mccmnc = EXCLUDED.mccmnc, at = EXCLUDED.at
         WHERE i.at <= EXCLUDED.at - interval '24 hours'
     RETURNING msg_id
 ), chosen AS (
@@ -184,7 +186,16 @@ CROSS JOIN LATERAL (
 -- Parts that the carrier accepted: facts, stored whoever reports them. inflight and doubt are cleared in passing.
 WITH o AS (
     SELECT * FROM unnest($2::accepted_part[])
-), landed AS (
+),
+-- include: store_accepted
+INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
+                 claimed_at, sent_at)
+SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
+       (SELECT trunkline_now())
+FROM o
+
+-- name: store_accepted
+landed AS (
     DELETE FROM inflight WHERE ctid = ANY (ARRAY(
         SELECT f.tid FROM o CROSS JOIN LATERAL (
             SELECT ctid AS tid FROM inflight
@@ -195,11 +206,48 @@ WITH o AS (
             SELECT ctid AS tid FROM doubt
             WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND part_no = o.part_no OFFSET 0) AS d))
 )
-INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
-                 claimed_at, sent_at)
-SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
-       (SELECT trunkline_now())
-FROM o
+
+-- name: accepted_and_told
+-- As accepted, for a batch in which some of the plans $5 want SENT told. That it is the message's first acceptance is for its
+-- row to say: whoever gives it a sent_at tells, and of two that try at once the second finds it there.
+-- $3, $4: smallest and largest msg_id.
+WITH o AS (
+    SELECT * FROM unnest($2::accepted_part[])
+), at AS MATERIALIZED (
+    SELECT trunkline_now() AS now
+), wanted AS MATERIALIZED (
+    SELECT o.plan_id, o.msg_id
+    FROM (SELECT DISTINCT plan_id, msg_id FROM o WHERE plan_id = ANY($5::int[])) AS o
+    CROSS JOIN LATERAL (SELECT sent_events FROM plan WHERE plan_id = o.plan_id OFFSET 0) AS p
+    WHERE p.sent_events
+),
+-- include: store_accepted
+, first AS (
+    UPDATE msg m SET sent_at = (SELECT now FROM at)
+    FROM wanted w
+    WHERE m.plan_id = ANY($5) AND m.msg_id = ANY(ARRAY(SELECT msg_id FROM wanted)) AND m.msg_id BETWEEN $3 AND $4
+      AND m.plan_id = w.plan_id AND m.msg_id = w.msg_id AND m.sent_at IS NULL AND m.status IS NULL
+    RETURNING m.plan_id, m.msg_id, m.account_id, m.callback_url
+), told AS (
+    INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
+    SELECT f.plan_id, lower(split_part(u.url, '/', 1) || '//' || split_part(split_part(u.url, '/', 3), '?', 1)),
+           (SELECT now FROM at), f.msg_id, 1, f.callback_url IS NULL, u.url
+    FROM first f
+    CROSS JOIN LATERAL (SELECT dlr_url FROM plan WHERE plan_id = f.plan_id OFFSET 0) AS p
+    CROSS JOIN LATERAL (SELECT coalesce(f.callback_url, p.dlr_url,
+                               (SELECT dlr_url FROM account a WHERE a.account_id = f.account_id)) AS url OFFSET 0) AS u
+    WHERE u.url IS NOT NULL
+    RETURNING 1
+), woken AS (
+    SELECT pg_notify('hooks', '') AS said WHERE EXISTS (SELECT FROM told)
+), stored AS (
+    INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
+                     claimed_at, sent_at)
+    SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
+           (SELECT now FROM at)
+    FROM o
+)
+SELECT said FROM woken
 
 -- name: attempted
 -- Attempts that were not accepted: the record, and the end of the intent; of that attempt's own (by its claimed_at): by
@@ -253,6 +301,32 @@ ON CONFLICT (plan_id, msg_id) DO UPDATE
         tries = greatest(mt_later.tries, EXCLUDED.tries),
         resubmitted = mt_later.resubmitted OR EXCLUDED.resubmitted,
         due_at = greatest(mt_later.due_at, EXCLUDED.due_at)
+
+-- name: cut_otherwise
+-- Messages of which no part was submitted yet, and which this carrier takes in another number of parts than was counted:
+-- they say so from now on, and go back to be claimed again. $7, $8: smallest and largest msg_id.
+WITH o AS (
+    SELECT * FROM unnest($2::int[], $3::smallint[], $4::uuid[], $5::timestamptz[], $6::smallint[])
+         AS o(plan_id, priority, msg_id, claimed_at, parts)
+), landed AS (
+    DELETE FROM inflight WHERE ctid = ANY (ARRAY(
+        SELECT f.tid FROM o CROSS JOIN LATERAL (
+            SELECT ctid AS tid FROM inflight
+            WHERE plan_id = o.plan_id AND msg_id = o.msg_id AND claimed_at = o.claimed_at OFFSET 0) AS f))
+    RETURNING plan_id, msg_id, tries, resubmitted
+), free AS (
+    SELECT plan_id, msg_id, max(tries) AS tries, bool_or(resubmitted) AS resubmitted FROM landed GROUP BY 1, 2
+), cut AS (
+    UPDATE msg m SET parts = o.parts FROM o
+    WHERE m.plan_id = ANY(ARRAY(SELECT plan_id FROM free)) AND m.msg_id = ANY(ARRAY(SELECT msg_id FROM free))
+      AND m.msg_id BETWEEN $7 AND $8 AND m.plan_id = o.plan_id AND m.msg_id = o.msg_id
+    RETURNING m.plan_id, m.msg_id, m.parts, m.expires_at, o.priority
+)
+INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, tries, resubmitted, expires_at)
+SELECT $1, c.plan_id, c.priority, c.msg_id, (1::bigint << c.parts) - 1, c.parts, f.tries, f.resubmitted, c.expires_at
+FROM cut c JOIN free f ON f.plan_id = c.plan_id AND f.msg_id = c.msg_id
+ON CONFLICT (carrier_id, priority, plan_id, msg_id) DO UPDATE
+    SET missing = EXCLUDED.missing, parts = EXCLUDED.parts
 
 -- name: put_in_doubt
 -- Written to the carrier, outcome unknown. The plan says how long a receipt or a late response is waited for.

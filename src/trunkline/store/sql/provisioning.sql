@@ -12,7 +12,8 @@ SELECT account_id, public_id, name, active, dlr_url, mo_url, rate_per_s FROM acc
 
 -- name: plans
 SELECT plan_id, public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
-       priority, unknown_events, countries, hook_secrets, rate_per_s
+       priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
+       max_segments
 FROM plan ORDER BY plan_id;
 
 -- name: tokens
@@ -42,13 +43,15 @@ WHERE account_id = $1 RETURNING account_id;
 
 -- name: insert_plan
 INSERT INTO plan (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
-                  priority, unknown_events, countries, hook_secrets, rate_per_s)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING plan_id;
+                  priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
+                  max_segments)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING plan_id;
 
 -- name: update_plan
 UPDATE plan SET (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
-                 priority, unknown_events, countries, hook_secrets, rate_per_s)
-    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                 priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
+                  max_segments)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 WHERE plan_id = $1 RETURNING plan_id;
 
 -- name: insert_sender

@@ -64,10 +64,14 @@ SELECT part_no, status, error_code, at_submit, at FROM part_outcome WHERE plan_i
 
 -- name: hooks_queued
 -- Reads the whole queue: no index leads with the message, and the queue is short unless receivers are down.
-SELECT n, url, tries, due_at FROM hook_queue WHERE plan_id = $1 AND msg_id = $2;
+SELECT q.n, q.url, q.tries, q.due_at, q.due_at <= (SELECT trunkline_now()) AS is_due,
+       (SELECT t.failing_since FROM hook_target t JOIN plan p ON p.account_id = t.account_id
+        WHERE q.configured AND p.plan_id = q.plan_id AND t.kind = CASE q.n WHEN 0 THEN 'mo' ELSE 'dlr' END
+          AND t.url = q.url) AS failing_since
+FROM hook_queue q WHERE q.plan_id = $1 AND q.msg_id = $2;
 
 -- name: hook_attempts
 SELECT n, tries, at, status, failure, latency_ms, next_at FROM hook_attempt WHERE plan_id = $1 AND msg_id = $2;
 
 -- name: hooks_dead
-SELECT n, url, tries, reason, died_at FROM hook_dead WHERE plan_id = $1 AND msg_id = $2;
+SELECT n, url, tries, reason, died_at, replayed_at FROM hook_dead WHERE plan_id = $1 AND msg_id = $2;
