@@ -33,7 +33,7 @@ def _server(dsn: str) -> int | str:
 
 
 # What connections are called, and how many round trips one turn of their work takes at most: connecting and preparing.
-_TURNS = {"dispatch": 14, "accept": 9, "outcome": 9, "attempt": 4, "receipts": 9, "hooks": 8, "hook results": 5}
+_TURNS = {"dispatch": 14, "accept": 9, "outcome": 9, "attempt": 4, "receipts": 9, "hooks": 8, "hooks acknowledged": 5}
 
 
 @pytest.mark.parametrize("name", _TURNS)

@@ -34,12 +34,13 @@ def one_by_one(rows: list[tuple[str, str, str, float]], digits: str) -> str | No
     for first, last, network, valid_from in rows:
         low, high = int(first.ljust(15, "0")), int(last.ljust(15, "9"))
         if low <= int(digits) <= high:
-            inside.append((high - low, -valid_from, -low, network))
-    return min(inside)[3] if inside else None
+            inside.append((high - low, -valid_from, -low, first, last, network))
+    return min(inside)[-1] if inside else None
 
 
 @given(_RANGES, _NUMBER)
 @example([("1", "1", "23410", -inf)], "1" * 15)
+@example([("1", "1", "23415", -inf), ("10", "19", "23410", -inf)], "1000000")
 def test_the_search_is_as_looking_at_each(rows: list[tuple[str, str, str, float]], digits: str) -> None:
     ranges = ranges_of(rows)
     # A network may change only at an end of a range: all that begins with the digits is judged by those.

@@ -4,8 +4,8 @@ Numbers are compared as 15 digits, the longest that E.164 has: a range of fewer 
 so the range 447911 to 447913 goes from 447911000000000 to 447913999999999, and a prefix is a range of one.
 
 Of ranges that overlap the narrower wins; of equally wide ones the one that is valid from later on, then the one that
-begins later. That is decided once, when the table is made: it holds spans that do not overlap, each with its network
-or none, so a look-up is one search.
+begins later, then the one that is written with fewer digits. That is decided once, when the table is made: it holds
+spans that do not overlap, each with its network or none, so a look-up is one search.
 """
 
 from __future__ import annotations

@@ -10,10 +10,13 @@ from typing import Any
 import asyncpg
 import msgspec
 
-# How much is not over yet: messages without a final status, events to tell, work under way.
+# How much is not over yet: messages without a final status, events to tell, work under way; and receipts that wait
+# although their part is known, because the answer to storing one was lost (upkeep looks again).
 OPEN = """
 SELECT (SELECT count(*) FROM msg WHERE status IS NULL) + (SELECT count(*) FROM hook_queue)
      + (SELECT count(*) FROM inflight) + (SELECT count(*) FROM doubt)
+     + (SELECT count(*) FROM parked p WHERE EXISTS (
+           SELECT FROM ref r WHERE r.carrier_id = p.carrier_id AND r.canonical_id = p.canonical_id))
 """
 
 WHERE_OPEN = """
