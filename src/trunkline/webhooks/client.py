@@ -166,6 +166,13 @@ class HookClient:
         used = pool.busy_count + len(pool.waiting) if pool else 0
         return max(0, min(free, self._per_origin - used))
 
+    def room(self, plan_id: str, origin: str) -> int:
+        """How many posts to hand over: those that would start at once, and behind the ones under way as many again, so
+        that a connection whose answer came has the next post at hand."""
+        pool = self._pools.get((plan_id, origin))
+        behind = self._per_origin - len(pool.waiting) if pool is not None and pool.busy_count else 0
+        return self.free(plan_id, origin) + max(0, behind)
+
     async def close(self) -> None:
         """End everything: posts not yet answered get `Failure.CLOSED`. Returns when all sockets are closed."""
         self._closed = True

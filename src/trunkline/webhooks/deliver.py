@@ -179,7 +179,7 @@ class Delivery:
         """How many events a lane may get now."""
         target = self._target_of(origin + "/")
         # Without a target the events die at once, which needs no room at a receiver.
-        return self._client.free(str(plan_id), target.origin) if target is not None else 64
+        return self._client.room(str(plan_id), target.origin) if target is not None else 64
 
     def _post(self, hook: Hook, plan: Plan, target: Callback, content: Record | Inbound, now: int) -> None:
         if isinstance(content, Record):
