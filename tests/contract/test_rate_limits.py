@@ -9,6 +9,7 @@ import pytest
 from api_rig import MISSING, PLAN, SECRET_KEY, SENDER, Reply, Rig
 
 from trunkline.domain.token import issue
+from trunkline.runtime import clock
 from trunkline.store.provisioning import load
 
 LIMITED = "b" * 24  # its plan and account have the default limits
@@ -27,6 +28,9 @@ def changed(rig: Rig, statement: str, *values: object) -> None:
     """Changes provisioning, and the API's picture of it."""
     rig.sql(statement, *values)
     rig.run(_reload(rig))
+
+
+_NAME = "trunkline limits"
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,11 @@ def _full(limited: Rig) -> None:
         limited._leasing = asyncio.create_task(limits.run())
 
     limited.run(forget())
+    # What was asked over the session that was dropped may still be done: it is over when its server process is.
+    while limited.sql(
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1", _NAME
+    ):
+        limited.run(clock.sleep(0.01))
     limited.sql("TRUNCATE rate_bucket")
 
 
