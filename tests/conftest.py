@@ -1,6 +1,6 @@
 """Fixtures for every folder: a real PostgreSQL for the run, a database of its own for each test.
 
-`DATABASE_URL` (a role that may create databases) replaces the embedded server for the whole suite.
+`DATABASE_URL` (a role that may create databases and roles) replaces the embedded server for the whole suite.
 """
 
 from __future__ import annotations
