@@ -11,6 +11,7 @@ from trunkline.runtime.kinds import Kind
 
 _ID = re.compile(r"[0-9a-fA-F]{24}").fullmatch
 _NAME = re.compile(r"[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]{0,62}[^\s/\x00-\x1f\x7f])?").fullmatch
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{0,4})?").fullmatch
 _RATE_LIMIT = 1_000_000
 _COUNTRIES = frozenset(REGIONS.split()) - {"ZZ"}
 
@@ -71,6 +72,12 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
+def _hosts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and _HOST(item) for item in value):
+        raise ValueError('a list of hosts such as ["smsc2.example.com", "192.0.2.7:2776", "[2001:db8::1]:2775"]')
+    return value
+
+
 def _rate(value: Any) -> int:
     if value == "unlimited":
         return 0
@@ -86,4 +93,5 @@ REFERENCE = Kind("name or id", _reference)
 ADDRESS = Kind("sender", _address)
 COUNTRIES = Kind("list of countries", _countries)
 TABLE = Kind("table", _table)
+HOSTS = Kind("list of hosts", _hosts)
 RATE = Kind('integer, 1 to 1000000, or `"unlimited"`', _rate)

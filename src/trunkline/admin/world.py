@@ -14,7 +14,7 @@ from trunkline.store import audit, provisioning
 from trunkline.store.db import Connection
 
 # What audit rows and reports must not show.
-_SECRET = frozenset({"password", "hook_secrets"})
+_SECRET = frozenset({"password", "hook_secrets", "tls_identity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class World:
         world = cls(conn, around, rows, broken)
         for row in rows["link"].values():
             world.password_of(row)
+            world.identity_of(row)
         for row in rows["plan"].values():
             for sealed in row["hook_secrets"]:
                 unseal(around.secret_key, sealed, provisioning.hook_secret_place(row["public_id"]))
@@ -69,6 +70,13 @@ class World:
         """A stored link's password in the clear."""
         place = provisioning.password_place(self.rows["carrier"][link["carrier_id"]]["name"], link["name"])
         return unseal(self.around.secret_key, link["password"], place).decode()
+
+    def identity_of(self, link: Mapping[str, Any]) -> str | None:
+        """A stored link's certificate and key in the clear, if it has them."""
+        if link["tls_identity"] is None:
+            return None
+        place = provisioning.identity_place(self.rows["carrier"][link["carrier_id"]]["name"], link["name"])
+        return unseal(self.around.secret_key, link["tls_identity"], place).decode()
 
     async def put(self, kind: str, row_id: int | None, fields: dict[str, Any], title: str) -> int:
         """Makes the row so, if it is not, with its audit row; returns its id."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 
-from trunkline.carriers.link import Link, LinkOwner
+from trunkline.carriers.link import Link, LinkOwner, modes
 from trunkline.domain.provisioning import Carrier
 from trunkline.smpp import pdu as p
 from trunkline.smpp.esme import EsmeSession
@@ -14,12 +13,15 @@ from trunkline.smpp.esme import EsmeSession
 class Pool:
     """The links of a carrier, in one process: receipts then mostly land where the response did."""
 
-    def __init__(self, carrier: Carrier, owner: LinkOwner, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, carrier: Carrier, owner: LinkOwner) -> None:
         self.carrier = carrier
         self.links = [
-            Link(spec, number, owner, tls) for spec in carrier.links for number in range(1, spec.bind_count + 1)
+            Link(spec, number, owner, mode)
+            for spec in carrier.links
+            for number in range(1, spec.bind_count + 1)
+            for mode in modes(spec)
         ]
-        self._senders = [link for link in self.links if link.spec.bind_mode != "receiver"]
+        self._senders = [link for link in self.links if link.bind_mode != "receiver"]
         self._next = 0
         self._current: tuple[Link, EsmeSession] | None = None
         self._room = 0

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from trunkline.carriers.dialect import PLAIN, Dialect
 from trunkline.carriers.receipt import Receipt
 from trunkline.dlr import match
+from trunkline.dlr.oddities import Oddities
 from trunkline.domain.parts import NOT_UNDERSTOOD
 from trunkline.domain.provisioning import CarrierId
 from trunkline.runtime import log, metrics
@@ -54,8 +56,10 @@ class Undecodable(NamedTuple):
 class Receiver:
     """Stores the receipts of one carrier."""
 
-    def __init__(self, dsn: str, carrier_id: CarrierId) -> None:
+    def __init__(self, dsn: str, carrier_id: CarrierId, dialect: Dialect = PLAIN, name: str = "") -> None:
         self.carrier_id = carrier_id
+        self._repeats_reference = dialect.user_message_reference
+        self._oddities = Oddities(name or str(carrier_id))
         self._standing = Standing(dsn, name="receipts")
         self._garbage_on = Standing(dsn, name="quarantine")
         self.receipts: Gather[Incoming] = Gather(self._write, linger_s=0.005, most=512)
@@ -76,6 +80,7 @@ class Receiver:
         unanswered: list[list[Incoming]] = [batch]
         try:
             await self._store(await self._standing.get(), batch, unanswered)
+            self._oddities.count([incoming.receipt for incoming in batch])
         except DatabaseError as error:
             count = sum(map(len, unanswered))
             _log.warning("receipts.put_off", carrier_id=self.carrier_id, count=count, error=log.explained(error))
@@ -97,6 +102,7 @@ class Receiver:
                         incoming.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id, candidate.part_no,
                         receipt.stat, receipt.err, receipt.status, _code(receipt), None,
                         settle.decides(receipt.status, candidate.parts), candidate.sent_at, candidate.resubmitted,
+                        receipt.mccmnc,
                     )
                 )  # fmt: skip
                 known.append(incoming)
@@ -116,7 +122,8 @@ class Receiver:
             _answer(unread)
         del unanswered[0]
         if unknown:
-            await receipts.park(conn, self.carrier_id, [_unparked(i) for i in unknown])
+            rows = [_unparked(incoming, self._repeats_reference) for incoming in unknown]
+            await receipts.park(conn, self.carrier_id, rows)
             self._parked.value += len(unknown)
             _answer(unknown)
             unanswered.clear()
@@ -145,11 +152,12 @@ def _code(receipt: Receipt) -> int:
     return int(receipt.code) if receipt.understood else NOT_UNDERSTOOD
 
 
-def _unparked(incoming: Incoming) -> UnparkedReceipt:
+def _unparked(incoming: Incoming, repeats_reference: bool) -> UnparkedReceipt:
     receipt = incoming.receipt
     return UnparkedReceipt(
         receipt.canonical_id, incoming.source, incoming.destination, incoming.link_id, receipt.stat, receipt.err,
-        receipt.status, _code(receipt),
+        receipt.status, _code(receipt), receipt.message_id, receipt.in_tlv, receipt.mccmnc,
+        receipt.user_message_reference if repeats_reference else None,
     )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ _CLAIM_MOST = 400
 # After a claim of few messages the next one gathers a little: nobody waits long, and a claim costs what ten cost.
 _FEW, _GATHER_S = 100, 0.004
 _CONFIGURATION_PAUSE_S = 60.0
+_BARE_MOST = 10_000
 _WRITE_WITHIN_S = 0.5  # a claim is written within this time or given back
 # A claim whose answer was lost is looked for so long: a server that was cut off from us may commit it late.
 _LOST_FOR_S = 60.0
@@ -98,6 +99,7 @@ class Dispatch:
         self._scanned_at = self._reset_at = float("-inf")
         self._draining = False
         self._held: list[tuple[Ticket, Link, int]] = []
+        self._bare: dict[UUID, None] = {}  # refused for their optional TLVs, to be sent once more without
         self._paused_until = 0.0
         self._claim_no = 0
         self._lost: dict[int, float] = {}  # claims whose rows are not in our hands, with the time of each
@@ -273,7 +275,7 @@ class Dispatch:
                     self._outcomes.not_sent(ticket, carrier_id=target)
                 continue
             try:
-                parts = submits(message, content, self._dialect, now)
+                parts = submits(message, content, self._dialect, now, bare=message.msg_id in self._bare)
             except (ValueError, LookupError) as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)
@@ -347,6 +349,10 @@ class Dispatch:
                 log.alarm("carrier_paused", self.pool.carrier.name, True, command_status=hex(command_status))
             return
         self._outcomes.refused(token, link.link_id, command_status, nacked=nacked)
+        if action is Action.WITHOUT_TLVS_ONCE:
+            self._bare[token.claimed.msg_id] = None
+            if len(self._bare) > _BARE_MOST:
+                del self._bare[next(iter(self._bare))]
         if action is Action.SLOW_DOWN:
             self.throttle.refused(now)
         elif action is Action.LINK_STATE:

@@ -10,15 +10,16 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from trunkline.carriers.dialect import Dialect, canonical_id
+from trunkline.carriers.dialect import Dialect
 from trunkline.carriers.refusal import Action, meaning
+from trunkline.carriers.smsc_ids import SeenIds
 from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.domain.status import Status
 from trunkline.mt.submit import Ticket
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
-from trunkline.store import queue
+from trunkline.store import queue, receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.queue import AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Requeued
 from trunkline.store.settling import Move, PartOutcome
@@ -30,6 +31,7 @@ LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE, EXPIRED = 901, 902, 904, 304, 702
 _AGAIN_S = 0.2
 _THROTTLED_PAUSE_S = 1.0
 _HELD_BACK_S = 30.0
+_IDS_EVERY_S = 10.0
 
 
 class Ending(NamedTuple):
@@ -72,6 +74,8 @@ class Outcomes:
         self.doubts: Gather[DoubtfulPart] = Gather(self._write_doubts, linger_s=0.005, most=512)
         self.cuts: Gather[tuple[Claimed, int]] = Gather(self._write_cuts, linger_s=0.005, most=256)
         self._sent = _ANSWERS.of(Action.SENT)
+        self._ids = SeenIds()
+        self._ids_told_at = 0.0
 
     async def drained(self) -> None:
         """Returns once everything reported so far is stored."""
@@ -92,9 +96,10 @@ class Outcomes:
         """ESME_ROK: the carrier has the part, under this id."""
         claimed = ticket.claimed
         self._sent.value += 1
+        self._ids.note(message_id)
         self.accepts.add(
             AcceptedPart(
-                canonical_id(message_id, self.dialect.response_id_form),
+                self.dialect.response_id(message_id),
                 ticket.recipient,
                 claimed.plan_id,
                 claimed.msg_id,
@@ -162,19 +167,39 @@ class Outcomes:
 
     async def _write_accepted(self, batch: list[AcceptedPart]) -> None:
         telling = [plan_id for plan_id in {row.plan_id for row in batch} if self._tells_sent(plan_id)]
+        silent = [
+            (row.plan_id, row.msg_id, row.part_no)
+            for row in batch
+            if row.parts > 1 and not self.dialect.is_receipted(row.part_no, row.parts)
+        ]
         while True:
             try:
                 conn = await self._accepted_on.get()
-                await queue.parts_accepted(conn, self.carrier_id, batch, telling)
+                if silent:
+                    async with conn.transaction():
+                        await queue.parts_accepted(conn, self.carrier_id, batch, telling)
+                        await settle.store_unreceipted(conn, silent)
+                else:
+                    await queue.parts_accepted(conn, self.carrier_id, batch, telling)
                 break
             except DatabaseError as error:
                 await self._wait_for_database(self._accepted_on, error)
         try:
             await self._look(conn, self.carrier_id, [row.canonical_id for row in batch])
+            if silent:  # the receipt that speaks for them may have come before
+                await settle.settle_parts(conn, {(plan_id, msg_id) for plan_id, msg_id, _ in silent})
+            await self._tell_ids(conn)
         except DatabaseError as error:
             # Upkeep looks again at receipts that are parked although their part is known.
             _log.warning("outcome.look_failed", error=log.explained(error))
             self._accepted_on.abandon()
+
+    async def _tell_ids(self, conn: Connection) -> None:
+        """Now and then: what the carrier's ids look like."""
+        now = clock.boot_s()
+        if now - self._ids_told_at > _IDS_EVERY_S:
+            self._ids_told_at = now
+            await receipts.note_response_ids(conn, self.carrier_id, self._ids.taken())
 
     async def _write_doubts(self, batch: list[DoubtfulPart]) -> None:
         while True:

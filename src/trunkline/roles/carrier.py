@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -44,13 +43,12 @@ class CarrierWork:
         live: Callable[[CarrierId], bool],
         may_write: Callable[[], bool],
         now_ms: Callable[[], int],
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.carrier = carrier
         self._dialect = dialects.from_mapping(carrier.dialect)
         self._provisioning = provisioning
         self._plans: Mapping[PlanId, Plan] = {}
-        self.pool = Pool(carrier, self, tls)
+        self.pool = Pool(carrier, self)
 
         self.outcomes = Outcomes(dsn, carrier.carrier_id, self._dialect, match.look, self._requeued, self._tells_sent)
         self.dispatch = Dispatch(
@@ -63,7 +61,7 @@ class CarrierWork:
             live=live,
             may_write=may_write,
         )
-        self.receiver = Receiver(dsn, carrier.carrier_id)
+        self.receiver = Receiver(dsn, carrier.carrier_id, self._dialect, name=carrier.name)
         self.inbox = Inbox(dsn, carrier.carrier_id, epoch, provisioning=provisioning, ids=MsgIds(), now_ms=now_ms)
         self.submit_answered = self.dispatch.submit_answered
         self.submit_unanswered = self.dispatch.submit_unanswered

@@ -93,7 +93,6 @@ class Dispatcher:
                     live=self._live,
                     may_write=partial(self._lease.holds, self._lease.epoch),
                     now_ms=self._context.clock.now_ms,
-                    tls=self._context.carrier_tls,
                 )
                 self._works[carrier_id] = work
                 work.start()

@@ -87,6 +87,11 @@ async def store_parts(conn: Connection, outcomes: Sequence[PartOutcome]) -> None
     await settling.parts_refused(conn, outcomes)
 
 
+async def store_unreceipted(conn: Connection, parts: Sequence[tuple[PlanId, UUID, int]]) -> None:
+    """Accepted parts (of messages with several) whose carrier sends no receipt of them. As with `store_parts`."""
+    await settling.parts_unreceipted(conn, parts)
+
+
 async def settle_parts(conn: Connection, messages: Collection[Message]) -> set[Message]:
     """Decides about messages with several parts from what is committed now. Returns those that moved."""
     moves = []

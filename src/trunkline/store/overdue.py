@@ -44,6 +44,7 @@ class Expired(NamedTuple):
     was_up: bool  # the carrier had a link up at some time since the message was accepted
     last_status: int | None  # command_status of its last attempt
     resubmitted: bool
+    dialect: str | None  # the carrier's, as JSON
 
 
 class Unreceipted(NamedTuple):

@@ -23,7 +23,12 @@ def _guard() -> str:
 
 _SQL = Queries(
     "settle",
-    {"guard": _guard(), "late window": f"interval '{LATE_DAYS} days'", "UNKNOWN": str(int(Status.UNKNOWN))},
+    {
+        "guard": _guard(),
+        "late window": f"interval '{LATE_DAYS} days'",
+        "UNKNOWN": str(int(Status.UNKNOWN)),
+        "SENT": str(int(Status.SENT)),
+    },
 )
 
 
@@ -47,7 +52,7 @@ class Decides(IntEnum):
 
 
 class MatchedReceipt(NamedTuple):
-    """A receipt and the part that it is about (the schema's type matched_receipt)."""
+    """A receipt and the part that it is about (the schema's type told_receipt)."""
 
     link_id: int
     canonical_id: str
@@ -62,6 +67,7 @@ class MatchedReceipt(NamedTuple):
     decides: int
     sent_at: dt.datetime  # when the carrier accepted the part
     resubmitted: bool
+    mccmnc: str | None = None  # the recipient's network, where the receipt tells it
 
 
 class PartOutcome(NamedTuple):
@@ -117,6 +123,11 @@ async def apply_receipts(
 async def parts_refused(conn: Connection, outcomes: Sequence[PartOutcome]) -> None:
     """Parts of messages with several parts that were refused at submit, or given up."""
     await conn.fetch(_SQL.parts_refused, *columns(outcomes, 5))
+
+
+async def parts_unreceipted(conn: Connection, parts: Sequence[tuple[PlanId, UUID, int]]) -> None:
+    """Accepted parts of messages with several parts that no receipt comes of."""
+    await conn.fetch(_SQL.parts_unreceipted, *columns(parts, 3))
 
 
 async def part_states(conn: Connection, messages: Sequence[tuple[PlanId, UUID]]) -> list[PartStates]:

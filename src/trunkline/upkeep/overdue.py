@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from collections.abc import Mapping
+from functools import lru_cache
 from uuid import UUID
 
-from trunkline.carriers.refusal import Action, meaning
+from trunkline.carriers.dialect import from_mapping
+from trunkline.carriers.refusal import Action, Refusal, meaning
 from trunkline.domain.parts import NOT_UNDERSTOOD, Outcome, overdue
 from trunkline.domain.status import Status
 from trunkline.runtime import log
@@ -55,16 +59,23 @@ def _code(expired: Expired) -> int:
     """Why it did not go out in time: the carrier slowed us down or was paused, it had no link, or the
     turn did not come."""
     if expired.last_status is not None:
-        refusal = meaning(expired.last_status, False, {})
+        refusal = meaning(expired.last_status, False, _refusals(expired.dialect or "{}"))
         if refusal.action in _WAITING:
             return int(refusal.final_code)
     return 702 if expired.was_up else 461
 
 
+@lru_cache(maxsize=256)
+def _refusals(dialect: str) -> Mapping[int, Refusal]:
+    """The carrier's own meanings of statuses."""
+    return from_mapping(json.loads(dialect)).refusals
+
+
 class WithoutReceipt:
     """Finds submitted messages that no receipt came for. Days without an open message are not looked at again."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace_s: int = RECEIPT_GRACE_S) -> None:
+        self._grace_s = grace_s
         self._closed: set[dt.date] = set()
 
     async def run(self, conn: Connection) -> int:
@@ -82,7 +93,7 @@ class WithoutReceipt:
         async with conn.transaction():
             if not await store.try_task(conn, "receipts"):
                 return 0
-            found = await store.without_receipt(conn, first, last, RECEIPT_GRACE_S)
+            found = await store.without_receipt(conn, first, last, self._grace_s)
             moves = []
             if found:
                 last_code = {(row.plan_id, row.msg_id): row.last_code for row in found}

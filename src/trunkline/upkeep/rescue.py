@@ -38,12 +38,13 @@ async def ended_leases(conn: Connection, lease_s: int, *, may_retire: Callable[[
     return count
 
 
-async def look_again(conn: Connection, look: Look) -> None:
-    """Receipts that are parked although their part is known, or can only be about one part in doubt."""
+async def look_again(conn: Connection, look: Look, since_s: int = 600) -> None:
+    """Receipts that are parked (for at most `since_s`) although their part is known, or can only be about one part in
+    doubt."""
     async with conn.transaction():
         if not await overdue.try_task(conn, "look"):
             return
-        found = await receipts.orphans(conn) + await receipts.resolve_doubts(conn)
+        found = await receipts.orphans(conn, since_s) + await receipts.resolve_doubts(conn)
     by_carrier: dict[CarrierId, list[str]] = {}
     for carrier_id, canonical_id in found:
         by_carrier.setdefault(carrier_id, []).append(canonical_id)

@@ -12,7 +12,10 @@ from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.upkeep import overdue, parts, rescue
 
 _log = log.get_logger()
-_PARKED_H = 72
+_PARKED_H, _PARKED_MOST = 72, 200_000
+# Nearly all that a crash left is found at once; what is older is looked at now and then, since each receipt that waits
+# costs a look into every week's partition.
+_LOOK_SINCE_S, _LOOK_AGAIN_SINCE_S, _LOOKS = 20, 600, 15
 _AHEAD_ALARM_DAYS = 3
 
 
@@ -27,13 +30,23 @@ class Task(NamedTuple):
 class Rounds:
     """Runs the tasks of upkeep, each in its own time, on connections of their own."""
 
-    def __init__(self, dsn: str, *, lease_s: int, look: rescue.Look, join: parts.Join) -> None:
-        """`look` takes up parked receipts of ids that are known now, `join` what is ready of sets of inbound parts."""
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        lease_s: int,
+        look: rescue.Look,
+        join: parts.Join,
+        receipt_grace_s: int = overdue.RECEIPT_GRACE_S,
+    ) -> None:
+        """`look` takes up parked receipts of ids that are known now, `join` what is ready of sets of inbound parts.
+        `receipt_grace_s`: how long after its validity a message waits for a receipt."""
         self._dsn = dsn
         self._lease_s = lease_s
         self._look = look
         self._join = join
-        self._without_receipt = overdue.WithoutReceipt()
+        self._without_receipt = overdue.WithoutReceipt(receipt_grace_s)
+        self._look_count = 0
         self._standing: dict[str, Standing] = {}
         self._lease_round_at = self._connected_at = float("-inf")
 
@@ -47,6 +60,7 @@ class Rounds:
             Task("queued", 3.0, self._queued),  # reads the whole queue
             Task("keys", 60.0, self._keys),
             Task("repeats", 60.0, inbound.forget),
+            Task("parked", 60.0, self._parked),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
         ]
@@ -90,7 +104,9 @@ class Rounds:
         return await rescue.ended_doubts(conn) > 0
 
     async def _look_again(self, conn: Connection) -> bool:
-        await rescue.look_again(conn, self._look)
+        since_s = _LOOK_SINCE_S if self._look_count % _LOOKS else _LOOK_AGAIN_SINCE_S
+        self._look_count += 1
+        await rescue.look_again(conn, self._look, since_s)
         return False
 
     async def _parts(self, conn: Connection) -> bool:
@@ -102,8 +118,10 @@ class Rounds:
     async def _keys(self, conn: Connection) -> bool:
         return await idempotency.forget(conn) > 0
 
+    async def _parked(self, conn: Connection) -> bool:
+        return await receipts.retire_parked(conn, _PARKED_H, _PARKED_MOST) > 0
+
     async def _receipts(self, conn: Connection) -> bool:
-        await receipts.retire_parked(conn, _PARKED_H)
         await self._without_receipt.run(conn)
         return False
 

@@ -6,6 +6,7 @@ settled AS (
     UPDATE msg m
     SET status = t.status, error_code = t.error_code, final_at = (SELECT trunkline_now()),
         sent_at = coalesce(m.sent_at, t.sent_at), late = m.status IS NOT NULL,
+        mccmnc = coalesce(t.mccmnc, m.mccmnc),
         resubmitted = m.resubmitted OR t.resubmitted
     FROM move t
     WHERE m.plan_id = ANY(ARRAY(SELECT plan_id FROM move)) AND m.msg_id = ANY(ARRAY(SELECT msg_id FROM move))
@@ -29,7 +30,8 @@ settled AS (
 
 -- name: apply
 WITH move AS (
-    SELECT * FROM unnest($4::final_move[])
+    SELECT t.*, (SELECT max(o.mccmnc) FROM part_outcome o WHERE o.plan_id = t.plan_id AND o.msg_id = t.msg_id) AS mccmnc
+    FROM unnest($4::final_move[]) AS t
 ),
 -- include: settle
 SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
@@ -38,9 +40,9 @@ SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 -- Receipts ($5) of a carrier ($4) with the moves they cause: one that decides about its message (decides = 1) moves it,
 -- one about a part of several (2) is counted, and looked at after the commit. $6: parked rows that found their message.
 WITH r AS (
-    SELECT * FROM unnest($5::matched_receipt[])
+    SELECT * FROM unnest($5::told_receipt[])
 ), move AS (
-    SELECT plan_id, msg_id, status, error_code, sent_at, resubmitted FROM r WHERE decides = 1
+    SELECT plan_id, msg_id, status, error_code, sent_at, resubmitted, mccmnc FROM r WHERE decides = 1
 ),
 -- include: settle
 , kept AS (
@@ -50,10 +52,14 @@ WITH r AS (
            err, status, error_code
     FROM r
 ), counted AS (
-    INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
-    SELECT plan_id, msg_id, part_no, status, error_code, false, (SELECT trunkline_now()) FROM r WHERE decides = 2
-    ON CONFLICT (plan_id, msg_id, part_no) DO UPDATE SET status = EXCLUDED.status, error_code = EXCLUDED.error_code
-        WHERE part_outcome.status = /* UNKNOWN */
+    INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at, mccmnc)
+    SELECT plan_id, msg_id, part_no, status, error_code, false, (SELECT trunkline_now()), mccmnc
+    FROM r WHERE decides = 2
+    ON CONFLICT (plan_id, msg_id, part_no) DO UPDATE
+        SET status = EXCLUDED.status, error_code = EXCLUDED.error_code,
+            mccmnc = coalesce(EXCLUDED.mccmnc, part_outcome.mccmnc),
+            at = CASE part_outcome.status WHEN /* UNKNOWN */ THEN part_outcome.at ELSE EXCLUDED.at END
+        WHERE part_outcome.status IN (/* SENT */, /* UNKNOWN */)
 ), unparked AS (
     DELETE FROM parked WHERE park_id = ANY($6::bigint[])
 )
@@ -62,6 +68,13 @@ SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 -- name: parts_refused
 INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
 SELECT *, true, (SELECT trunkline_now()) FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::smallint[])
+ON CONFLICT DO NOTHING
+
+-- name: parts_unreceipted
+-- Accepted parts that no receipt comes of.
+INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
+SELECT plan_id, msg_id, part_no, /* SENT */, 0, false, (SELECT trunkline_now())
+FROM unnest($1::int[], $2::uuid[], $3::smallint[]) AS o(plan_id, msg_id, part_no)
 ON CONFLICT DO NOTHING
 
 -- name: part_states
