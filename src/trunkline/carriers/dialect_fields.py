@@ -100,7 +100,7 @@ GROUPS: Mapping[str, Mapping[str, Field]] = {
             readers.err_table,
             "none",
             '{ "021" = "106", "21b" = "203" }',
-            'With `err_profile = "table"`: error codes and their [delivery codes](site/api/error-codes.md). Leading'
+            'With `err_profile = "table"`: error codes and their [delivery codes](../api/error-codes.md#delivery-codes). Leading'
             " zeros of an error mean nothing.",
         ),
     },

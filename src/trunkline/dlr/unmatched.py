@@ -13,6 +13,9 @@ from trunkline.dlr.match import digits
 from trunkline.store.unmatched import GivenId, LoneReceipt
 
 
+_TEXTS, _NUMBERS = (IdForm.STR, IdForm.STR_NOCASE), (IdForm.DEC, IdForm.HEX)
+
+
 class Settings(NamedTuple):
     """Fields of a dialect that decide whether ids are one, for ids in the text or in the TLV of receipts."""
 
@@ -89,8 +92,8 @@ def _advice(dialect: Dialect, in_tlv: bool, count: int, pairs: list[tuple[str, l
 
 
 def _candidates(own: Settings, pairs: list[tuple[str, list[str]]]) -> Iterator[Settings]:
-    """Every pair of forms, the strictest first, then prefixes that the pairs suggest."""
-    for response_form, receipt_form in product(IdForm, IdForm):
+    """Pairs of forms, the strictest first, then prefixes that the pairs suggest."""
+    for response_form, receipt_form in (*zip(_TEXTS, _TEXTS, strict=True), *product(_NUMBERS, _NUMBERS)):
         yield Settings(response_form, receipt_form, own.response_prefix, own.receipt_prefix)
     suggested: Counter[tuple[str, str]] = Counter()
     for raw, ids in pairs:

@@ -9,7 +9,7 @@ import pytest
 from trunkline.domain.parts import Outcome, overdue, verdict
 from trunkline.domain.status import Status
 
-D, F, U = Status.DELIVERED, Status.FAILED, Status.UNKNOWN
+D, F, U, S = Status.DELIVERED, Status.FAILED, Status.UNKNOWN, Status.SENT
 
 
 def told(*outcomes: tuple[Status, int]) -> list[Outcome]:
@@ -43,6 +43,13 @@ CASES = [
     ([refused(1, 452), refused(2, 451)], set(), (F, 452)),
     ([*told((D, 0)), refused(2, 452)], {1}, (F, 801)),
     ([*told((U, 704)), refused(2, 452)], {1}, (F, 464)),
+    # S: accepted, and no receipt comes of it.
+    (told((S, 0), (S, 0), (D, 0)), {1, 2, 3}, (D, 0)),
+    (told((S, 0), (D, 0)), {1, 2}, None),  # one is not accepted yet
+    (told((S, 0), (S, 0), (S, 0)), {1, 2, 3}, None),  # nobody spoke for them
+    (told((S, 0), (S, 0), (F, 103)), {1, 2, 3}, (F, 103)),
+    (told((S, 0), (S, 0), (U, 704)), {1, 2, 3}, (U, 704)),
+    ([*told((S, 0)), refused(2, 452)], {1}, (F, 464)),
 ]
 
 
@@ -77,6 +84,8 @@ def test_all_delivered_in_any_order() -> None:
         (3, [], True, 905),
         (3, told((D, 0)), False, 802),
         (3, told((U, 704)), True, 802),
+        (3, told((S, 0), (S, 0)), False, 703),
+        (3, told((S, 0), (S, 0)), True, 905),
     ],
 )
 def test_overdue(parts: int, outcomes: list[Outcome], not_understood: bool, code: int) -> None:
