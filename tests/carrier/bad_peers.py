@@ -58,8 +58,8 @@ def _framing(name: str, octets: bytes, sequence: int = 7) -> list[Behaviour]:
 
 LIST: list[Behaviour] = [
     # Framing.
-    *_framing("length 0", head(0, SUBMIT)),
-    *_framing("length 15", head(15, ENQUIRE)),
+    *_framing("length 0", head(0, SUBMIT), 0),
+    *_framing("length 15", head(15, ENQUIRE), 0),
     *_framing("length 4 GB", head(0xFFFFFFFF, SUBMIT)),
     *_framing("length of a negative number", head(0x80000000, SUBMIT)),
     *_framing("length of a million", head(MIB, DELIVER)),

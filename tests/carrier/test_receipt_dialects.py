@@ -36,7 +36,7 @@ def test_keys_of_its_own_go_before_the_usual_ones(text):
 def test_the_usual_keys_are_still_read():
     found = parse("id:77 sub:001 submit date:2503140926 done date:2503140927 stat:EXPIRED err:5", receipt_keys=KEYS)
     assert (found.message_id, found.stat, found.done_date, found.code) == ("77", "EXPIRED", "2503140927", "701")
-    assert parse("message id:77 status:DELIVRD").message_id is None
+    assert parse("messageid:77 status:DELIVRD").message_id is None
 
 
 COLUMNS = {

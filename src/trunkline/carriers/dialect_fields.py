@@ -100,8 +100,8 @@ GROUPS: Mapping[str, Mapping[str, Field]] = {
             readers.err_table,
             "none",
             '{ "021" = "106", "21b" = "203" }',
-            'With `err_profile = "table"`: error codes and their [delivery codes](../api/error-codes.md#delivery-codes). Leading'
-            " zeros of an error mean nothing.",
+            'With `err_profile = "table"`: error codes and their'
+            " [delivery codes](../api/error-codes.md#delivery-codes). Leading zeros of an error mean nothing.",
         ),
     },
     "The recipient's network": {

@@ -11,13 +11,15 @@ def pack(septets: bytes, header_octets: int = 0) -> bytes:
     The first septet begins on a septet boundary of header and text together (TS 23.040 §9.2.3.24). Where seven bits are
     left over they hold a carriage return: zeros would read as one more "@" (TS 23.038 §6.1.2.3.1).
     """
+    if not septets:
+        return b""
     fill = -8 * header_octets % 7
     bits = 0
     for septet in reversed(septets):
         bits = bits << 7 | septet
     bits <<= fill
     used = fill + 7 * len(septets)
-    if septets and used % 8 == 1:
+    if used % 8 == 1:
         bits |= _CR << used
     return bits.to_bytes(-(-used // 8), "little")
 

@@ -21,7 +21,8 @@ from trunkline.smpp.smsc import Server, SmscHandler, SmscSession, serve
 from trunkline.smpp.timers import Timers
 from trunkline.smpp.wire import End
 
-_THROTTLED = 0x58
+_THROTTLED, _TLV_NOT_ALLOWED = 0x58, 0xC1
+_VENDOR = 0x1400  # tags from here on
 _BURST = 1000  # receipts on their way at a time
 _RECEIPT = 4  # esm_class (SMPP 3.4 §5.2.12)
 _UDH = 0x40
@@ -38,6 +39,7 @@ class Behaviour:
     answer_s = 0.0
     drop_every = 0  # each n-th submit_sm gets no answer; 1: none does
     hold_answers = False  # until release_answers
+    refuse_tlvs = False  # vendor TLVs are answered ESME_ROPTPARNOTALLWD
     throttle_per_s = 0.0  # more than this many a second are answered ESME_RTHROTTLED
     stat: str | None = "DELIVRD"  # null: no receipts
     receipt_s = 0.0  # after the answer; below 0: so long before it
@@ -146,6 +148,8 @@ class Smsc(Recorder):
             status = None
         elif wants.throttle_per_s and not self._within_rate(wants.throttle_per_s):
             status = _THROTTLED
+        if wants.refuse_tlvs and any(tag >= _VENDOR for tag, _ in pdu.tlvs):
+            status = _TLV_NOT_ALLOWED
         ref, part_no, parts = _named(pdu)
         smsc_id = ""
         if status in (0, None):
