@@ -52,6 +52,7 @@ class Ground:
         self.session = Answered()
         self.ids = MsgIds()
         self.number = 0
+        self.last = "+15550009999"  # the recipient of the last message
 
     async def sent(self, *raw_ids: str, to: str | None = None) -> UUID:
         """A message that the carrier accepted, part by part, under these ids."""

@@ -30,6 +30,7 @@ _DATE_KEYS = {"subm": "submit_date", "done": "done_date"}  # "submit date", "sub
 _VALUE = re.compile(r"\s*(\S+)", re.ASCII)
 _NAMES = ("id", "sub", "dlvrd", "submit_date", "done_date", "stat", "err", "text")
 _EMPTY: Fields = (None,) * len(_NAMES)
+_PADDING = re.compile(r"\0+(?=\s)", re.ASCII)
 _OUTER = "\0 \t\r\n\f\v"
 
 
@@ -41,7 +42,7 @@ def read_text(octets: bytes, dialect: Dialect) -> Fields:
         text = octets.decode("utf-16-be", "replace").lstrip("\ufeff")
     else:
         text = octets.decode("latin-1")
-    text = text.strip(_OUTER).replace("\0", "\ufffd")  # the database holds no NUL
+    text = _tidy(text)
     if not text:  # everything is in the TLVs
         return _EMPTY
     if not dialect.receipt_keys:
@@ -51,6 +52,13 @@ def read_text(octets: bytes, dialect: Dialect) -> Fields:
         if dialect.receipt_columns and _KEY.search(text) is None:
             return _columns(text, dialect)
     return _search(text, dialect.receipt_keys)
+
+
+def _tidy(text: str) -> str:
+    """Without what pads the text or a field of it; the database holds no NUL."""
+    if "\0" in text:
+        text = _PADDING.sub("", text.strip(_OUTER)).replace("\0", "\ufffd")
+    return text.strip(_OUTER)
 
 
 def _search(text: str, own: Mapping[str, str]) -> Fields:

@@ -71,7 +71,7 @@ def _told(found: _Found) -> Iterator[str]:
     carrier = found.carrier
     times = " to ".join(f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}" for at in (carrier.first_at, carrier.last_at))
     yield f"{carrier.name}: {carrier.count} receipts without a message, {times}"
-    rows = [("submit_sm_resp", *form) for form in found.responses]
+    rows = [("submit_sm_resp", one.form, one.count, one.example) for one in found.responses]
     for in_tlv, place in ((False, "receipt, text"), (True, "receipt, TLV")):
         rows += [(place, *form) for form in forms(r for r in found.receipts if r.in_tlv is in_tlv)]
     width = max(len(form) for _, form, _, _ in rows)
@@ -109,7 +109,7 @@ def _sentence(advice: Advice) -> str:
 def _fields(advice: Advice, better: Settings) -> str:
     """The fields of the dialect to set; those that stay are left out, but both forms are named if one changes."""
     own = advice.own
-    named = []
+    named: list[tuple[str, str]] = []
     if better[:2] != own[:2]:
         named += [("response_id_form", better.response_form), (advice.field_of_receipt, better.receipt_form)]
     if better.response_prefix != own.response_prefix:

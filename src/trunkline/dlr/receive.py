@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import structs
+
 from trunkline.carriers.dialect import PLAIN, Dialect
 from trunkline.carriers.receipt import Receipt
 from trunkline.dlr import match
@@ -19,9 +21,11 @@ from trunkline.runtime import log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
 from trunkline.smpp.codec import encode
+from trunkline.smpp.errors import EncodeError
 from trunkline.smpp.esme import EsmeSession
 from trunkline.smpp.pdu import DataSm, DeliverSm
 from trunkline.smpp.status import ESME_ROK, ESME_RX_T_APPN
+from trunkline.smpp.tlv import MESSAGE_PAYLOAD
 from trunkline.store import receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.receipts import UnparkedReceipt, UnreadReceipt
@@ -165,5 +169,16 @@ def _unread(incoming: Incoming) -> UnreadReceipt:
     receipt = incoming.receipt
     return UnreadReceipt(
         incoming.link_id, None, incoming.destination, receipt.stat, receipt.err, receipt.status, _code(receipt),
-        encode(incoming.pdu),
+        _octets(incoming.pdu),
     )  # fmt: skip
+
+
+def _octets(pdu: DeliverSm | DataSm) -> bytes:
+    """The PDU as it came. One with 255 octets of text, one more than SMPP has, is read and cannot be written: the
+    text then stands in message_payload."""
+    try:
+        return encode(pdu)
+    except EncodeError:
+        assert isinstance(pdu, DeliverSm)
+        tlvs = (*pdu.tlvs, (MESSAGE_PAYLOAD, pdu.short_message))
+        return encode(structs.replace(pdu, short_message=b"", tlvs=tlvs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
@@ -11,7 +12,6 @@ from trunkline.carriers.dialect import Dialect, IdForm, canonical_id
 from trunkline.carriers.smsc_ids import looks
 from trunkline.dlr.match import digits
 from trunkline.store.unmatched import GivenId, LoneReceipt
-
 
 _TEXTS, _NUMBERS = (IdForm.STR, IdForm.STR_NOCASE), (IdForm.DEC, IdForm.HEX)
 
@@ -25,7 +25,8 @@ class Settings(NamedTuple):
     receipt_prefix: str = ""
 
 
-class Advice(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Advice:
     """What the receipts of one place (text or TLV) have to do with the messages to their numbers.
 
     `known` of `count` are about numbers that the carrier got messages for; with `better` instead of the dialect's own
@@ -83,7 +84,8 @@ def _advice(dialect: Dialect, in_tlv: bool, count: int, pairs: list[tuple[str, l
         would = sum(
             any(_would_match(raw, canonical, own.response_form, settings) for canonical in ids) for raw, ids in pairs
         )
-        changes = sum(mine != other for mine, other in zip(own, settings, strict=True))
+        # A prefix explains less than a form: zeros in front could be one.
+        changes = sum((mine != other) * weight for mine, other, weight in zip(own, settings, (1, 1, 3, 3), strict=True))
         if would and (best is None or (would, -changes) > best[:2]):
             best = (would, -changes, settings)
     if best is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from trunkline.domain.provisioning import CarrierId
@@ -14,7 +15,8 @@ from trunkline.store.queries import Queries
 _SQL = Queries("dlr")
 
 
-class Unmatched(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Unmatched:
     """A carrier that has such receipts: how many, since when."""
 
     carrier_id: CarrierId
@@ -34,7 +36,8 @@ class LoneReceipt(NamedTuple):
     destination: str
 
 
-class ResponseForm(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ResponseForm:
     """How some of the carrier's ids in submit_sm_resp are written."""
 
     form: str
@@ -58,7 +61,7 @@ async def carriers(conn: Connection, name: str | None) -> list[Unmatched]:
 
 
 async def response_forms(conn: Connection, carrier_id: CarrierId) -> list[ResponseForm]:
-    return [ResponseForm._make(row) for row in await conn.fetch(_SQL.response_ids, carrier_id)]
+    return [ResponseForm(*row) for row in await conn.fetch(_SQL.response_ids, carrier_id)]
 
 
 async def receipts(conn: Connection, carrier_id: CarrierId, limit: int) -> list[LoneReceipt]:

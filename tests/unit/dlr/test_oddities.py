@@ -16,7 +16,7 @@ MISMATCH = receipt.parse(4, b"id:1 stat:UNDELIV err:027", [(0x0427, b"\2")], DIA
 
 
 def holds(carrier: str) -> bool:
-    return log._ALARM.of("receipt_errors_unmapped", carrier).value == 1
+    return log._ALARMS.of("receipt_errors_unmapped", carrier).value == 1
 
 
 def test_one_in_a_hundred() -> None:
