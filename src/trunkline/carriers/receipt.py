@@ -113,7 +113,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     understood: bool
     mismatch: bool
     err_unmapped: bool
-    in_tlv: bool  # where message_id comes from
+    in_tlv: bool = False  # where message_id comes from
 
 
 def kind_of(

@@ -16,7 +16,7 @@ COMMANDS = {
     "send": ("send", "Send one message through the REST API."),
     "message": ("message", "Look into messages; cancel one."),
     "inbound": ("inbound", "Look into messages from handsets."),
-    "receipts": ("receipts", "Receipts that found no message, and why."),
+    "receipts": ("receipts", "Look into delivery receipts."),
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),
     "numbers": ("numbers", "Say which network a number belongs to: import, show, export ranges."),
