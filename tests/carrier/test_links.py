@@ -123,6 +123,15 @@ def test_a_pair_is_a_transmitter_and_a_receiver() -> None:
     pooled(lambda port: spec(port, bind_mode="pair", bind_count=2), test)
 
 
+def test_a_receiver_alone_is_no_way_out() -> None:
+    async def test(pool: Pool, owner: Owner, ends: list[Smsc]) -> None:
+        await owner.until("bound")
+        assert not pool.up
+        assert pool.submit(MESSAGE, 1) is None
+
+    pooled(lambda port: spec(port, bind_mode="receiver"), test)
+
+
 def test_another_host_where_the_first_does_not_answer() -> None:
     async def test(pool: Pool, owner: Owner, ends: list[Smsc]) -> None:
         await owner.until("bound")
