@@ -19,24 +19,24 @@ from trunkline.carriers.refusal import PAUSE_AFTER_COUNT, Action
 from trunkline.carriers.throttle import Throttle
 from trunkline.domain.provisioning import CarrierId, Provisioning
 from trunkline.mt import route
-from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
-from trunkline.mt.submit import Ticket, submits, tickets
+from trunkline.mt.floor import Floor
+from trunkline.mt.outcome import LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
+from trunkline.mt.submit import POISON, Ticket, submits, tickets
 from trunkline.runtime import clock, log, metrics
 from trunkline.smpp.errors import EncodeError, NotSent
 from trunkline.smpp.pdu import SubmitSm
 from trunkline.store import queue
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.store.queue import FIRST, Claimed, Content, Lane
+from trunkline.store.queue import Claimed, Content, Lane
 
 _log = log.get_logger()
 _SUBMITTED = metrics.counter("trunkline_submitted", "submit_sm written, by carrier.", "carrier")
+_LATE = metrics.counter("trunkline_submit_late", "Responses that came after their timer, by carrier.", "carrier")
 _ROUND_TRIP = metrics.histogram("trunkline_submit_seconds", "From submit_sm to its response.", "carrier")
 
 _POLL_S = 1.0  # NOTIFY only wakes; this finds what it missed
 _SCAN_EVERY_S = 0.5  # while busy: new lanes are looked for at least so often
 _RESET_FLOORS_S = 5.0
-# A commit may become visible after one with a later id, so the floor stays behind what was claimed last.
-_FLOOR_LAG_S = 0.25
 _CLAIM_MOST = 400
 # After a claim of few messages the next one gathers a little: nobody waits long, and a claim costs what ten cost.
 _FEW, _GATHER_S = 100, 0.004
@@ -44,26 +44,6 @@ _CONFIGURATION_PAUSE_S = 60.0
 _WRITE_WITHIN_S = 0.5  # a claim is written within this time or given back
 # A claim whose answer was lost is looked for so long: a server that was cut off from us may commit it late.
 _LOST_FOR_S = 60.0
-
-
-class _Floor:
-    """The largest msg_id of a lane below which nothing is left, as far as claims some time ago tell."""
-
-    __slots__ = ("_claims", "after")
-
-    def __init__(self) -> None:
-        self.after = FIRST
-        self._claims: deque[tuple[float, UUID]] = deque()
-
-    def claimed(self, now: float, last: UUID) -> None:
-        self._claims.append((now, last))
-
-    def at(self, now: float) -> UUID:
-        while self._claims and self._claims[0][0] < now - _FLOOR_LAG_S:
-            last = self._claims.popleft()[1]
-            if last > self.after:
-                self.after = last
-        return self.after
 
 
 class Dispatch:
@@ -94,7 +74,7 @@ class Dispatch:
         self._standing = Standing(dsn, name="dispatch")
         self._wake = asyncio.Event()
         self._waiting: deque[tuple[SubmitSm, Ticket, float]] = deque()
-        self._lanes: dict[Lane, _Floor] = {}
+        self._lanes: dict[Lane, Floor] = {}
         self._scanned_at = self._reset_at = float("-inf")
         self._draining = False
         self._held: list[tuple[Ticket, Link, int]] = []
@@ -104,6 +84,7 @@ class Dispatch:
         self._loop = asyncio.get_running_loop()
         self._submitted = _SUBMITTED.of(pool.carrier.name)
         self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
+        self._late = _LATE.of(pool.carrier.name)
 
     # Waking.
 
@@ -195,7 +176,7 @@ class Dispatch:
         del self._lost[self._claim_no]
         self._raise_floors(claimed, now)
         self._submit_all(claimed, contents, at)
-        if len(claimed) < _FEW:
+        if len(claimed) < _FEW and not claimed[0].resubmitted:  # those come one by one
             await clock.sleep(_GATHER_S)
         return True
 
@@ -220,7 +201,7 @@ class Dispatch:
         if not self._lanes or now - self._scanned_at > _SCAN_EVERY_S:
             self._scanned_at = now
             found = await queue.lanes(conn, self.carrier_id)
-            self._lanes = {lane: self._lanes.get(lane) or _Floor() for lane in found}
+            self._lanes = {lane: self._lanes.get(lane) or Floor() for lane in found}
         if not self._lanes:
             return []
         highest = max(lane.priority for lane in self._lanes)
@@ -244,11 +225,16 @@ class Dispatch:
     async def _time(self, conn: Connection) -> dt.datetime:
         """The database's clock, read once a second and carried on by our own in between."""
         now = self._loop.time()
-        if self._clock is None or now - self._clock[0] > 1.0:
+        if now - self._clock[0] > 1.0:
             self._clock = (now, await queue.database_now(conn))
-        return self._clock[1] + dt.timedelta(seconds=now - self._clock[0])
+        return self._at(now)
 
-    _clock: tuple[float, dt.datetime] | None = None
+    _clock = (float("-inf"), dt.datetime.min.replace(tzinfo=dt.UTC))
+
+    def _at(self, now: float) -> dt.datetime:
+        """The same without asking; long ago, before it was ever asked."""
+        read_at, at = self._clock
+        return at if read_at == float("-inf") else at + dt.timedelta(seconds=now - read_at)
 
     # Submitting.
 
@@ -256,11 +242,10 @@ class Dispatch:
         provisioning = self._provisioning()
         give_back_by = self._loop.time() + _WRITE_WITHIN_S
         for message, content in zip(claimed, contents, strict=True):
-            if content is None or content.status is not None:
-                self._end(message, content, "over", QUARANTINED)  # the guard keeps a final status as it is
-                continue
-            if message.expires_at <= now:
-                self._end(message, content, "expired", EXPIRED)
+            is_over = content is None or content.status is not None
+            if content is None or is_over or message.expires_at <= now:
+                for ticket in tickets(message, content):
+                    (self._outcomes.over if is_over else self._outcomes.expired)(ticket)
                 continue
             target: CarrierId | None = self.carrier_id
             if provisioning is not None:
@@ -274,7 +259,7 @@ class Dispatch:
                 continue
             try:
                 parts = submits(message, content, self._dialect, now)
-            except (ValueError, LookupError) as error:
+            except POISON as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)
                 continue
@@ -296,9 +281,13 @@ class Dispatch:
         if not waiting:
             return
         count = 0
+        at = self._at(now)
         if self._may_write():
             while waiting:
                 pdu, ticket, _ = waiting[0]
+                if ticket.claimed.expires_at <= at:  # of a message that is sent in steps
+                    self._outcomes.expired(waiting.popleft()[1])
+                    continue
                 ticket.submitted_at = now
                 try:
                     if pool.submit(pdu, ticket) is None:
@@ -306,8 +295,11 @@ class Dispatch:
                 except NotSent:
                     continue  # that link has just ended: the pool offers another, or none
                 except EncodeError as error:
+                    waiting.popleft()
                     log.alarm("message_quarantined", str(ticket.claimed.msg_id), True, error=log.explained(error))
                     self._outcomes.failed(ticket, "quarantined", QUARANTINED)
+                    self._stop(ticket)
+                    continue
                 waiting.popleft()
                 count += 1
         self._submitted.value += count
@@ -330,7 +322,9 @@ class Dispatch:
                 self._release_held(final=True)
         else:
             self._refused(link, token, command_status, nacked, now)
-        if not late:
+        if late:
+            self._late.value += 1
+        else:
             self._round_trip.observe(now - token.submitted_at)
             self.throttle.answered(now - token.submitted_at)
         if self._waiting:
@@ -346,11 +340,19 @@ class Dispatch:
                 self._paused_until = now + _CONFIGURATION_PAUSE_S
                 log.alarm("carrier_paused", self.pool.carrier.name, True, command_status=hex(command_status))
             return
-        self._outcomes.refused(token, link.link_id, command_status, nacked=nacked)
+        if self._outcomes.refused(token, link.link_id, command_status, nacked=nacked):
+            self._stop(token)
         if action is Action.SLOW_DOWN:
             self.throttle.refused(now)
         elif action is Action.LINK_STATE:
             link.recycle()
+
+    def _stop(self, ended: Ticket) -> None:
+        """A part ended for good: those behind it that are not written yet never are."""
+        if ended.parts > 1:
+            for waiting in [entry for entry in self._waiting if entry[1].claimed.msg_id == ended.claimed.msg_id]:
+                self._waiting.remove(waiting)
+                self._outcomes.over(waiting[1])
 
     def drained(self) -> None:
         """The last answer has come: what was held for the next one's sake goes back to the queue."""
@@ -358,19 +360,19 @@ class Dispatch:
 
     def _end_held(self, now: float) -> None:
         """Of what is held, the parts whose validity is over: no other answer came to tell whose fault it is."""
-        if self._clock is None:
-            return
-        at = self._clock[1] + dt.timedelta(seconds=now - self._clock[0])
+        at = self._at(now)
         for held in [held for held in self._held if held[0].claimed.expires_at <= at]:
             self._held.remove(held)
-            self._outcomes.refused(held[0], held[1].link_id, held[2])
+            if self._outcomes.refused(held[0], held[1].link_id, held[2]):
+                self._stop(held[0])
 
     def _release_held(self, *, final: bool) -> None:
         """Parts refused for what may be our configuration: the message's fault if the next one is accepted, ours if
         five in a row are not."""
         for token, link, command_status in self._held:
             if final:
-                self._outcomes.refused(token, link.link_id, command_status)
+                if self._outcomes.refused(token, link.link_id, command_status):
+                    self._stop(token)
             else:
                 self._outcomes.held_back(token, link.link_id, command_status)
         self._held = []

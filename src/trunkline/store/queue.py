@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -47,6 +48,7 @@ class Content(NamedTuple):
     encoding: int
     parts: int
     status: int | None
+    reference: int = 0  # of the concatenation, where there are several parts: the message's own for good
 
 
 class AcceptedPart(NamedTuple):
@@ -205,8 +207,28 @@ async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content
     keys = [(c.plan_id, c.msg_id) for c in claimed]
     rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids))
     found: list[Content | None] = [None] * len(claimed)
+    several: dict[tuple[PlanId, UUID], tuple[int, Content]] = {}
     for row in rows:
-        found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7])
+        place = row[0] - 1
+        content = found[place] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7])
+        if content.parts > 1 and content.recipient is not None:
+            several[keys[place]] = (place, content)
+    if several:
+        wanted = [(*key, content.recipient) for key, (_, content) in several.items()]
+        for key, reference in (await _references(conn, sorted(wanted, key=itemgetter(1)))).items():
+            place, content = several[key]
+            found[place] = content._replace(reference=reference)
+    return found
+
+
+async def _references(
+    conn: Connection, messages: Sequence[tuple[PlanId, UUID, str | None]]
+) -> dict[tuple[PlanId, UUID], int]:
+    """The concatenation references of messages (plan, id, recipient); new ones are each recipient's in turn."""
+    found: dict[tuple[PlanId, UUID], int] = {}
+    while left := [message for message in messages if message[:2] not in found]:
+        # Where another session was faster its turn is seen the next time.
+        found |= {(row[0], row[1]): row[2] for row in await conn.fetch(_SQL.references, *columns(left, 3))}
     return found
 
 
