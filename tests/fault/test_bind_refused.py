@@ -56,6 +56,8 @@ def steps_kept(it: Installation) -> None:
         assert later - earlier >= 0.8 * 2**step - 0.05, (step, asked)
 
 
+@pytest.mark.fault
+@pytest.mark.timeout(200)
 def test_several_binds_with_one_wrong_password(folder: Path, database: str) -> None:
     """One of them asks again, not each; and validity alone ends what waits: 461."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rig.installation import Installation, installation
 from rig.recording import Recording
 from rig.trial import fetchval, trial, until
@@ -115,6 +116,8 @@ def test_four_parts(folder: Path, database: str) -> None:
     trial(main())
 
 
+@pytest.mark.fault
+@pytest.mark.timeout(200)
 def test_a_carrier_that_receipts_the_last_part(folder: Path, database: str) -> None:
     async def main() -> None:
         async with installation(folder, database, binds=2, dialect={"receipted_parts": "last"}) as it:

@@ -16,13 +16,21 @@ ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).with_name("poison"))}
 class Size:
     count: int
     per_s: float
+    timed: bool
 
 
-SIZES = sizes(Size(60, 200), Size(6000, 400), 30)
+SIZES = sizes(Size(60, 200, False), Size(6000, 400, True), 30)
 
 
 def starts(it: Installation) -> int:
     return sum(event["event"] == "child.started" and event["child"] == "dispatcher-1" for event in it.serve.events)
+
+
+def flowed(it: Installation) -> None:
+    """All that was asked to be sent took hardly longer to be submitted than to be asked for."""
+    asked = [line["t"] for line in it.clients[0].lines()]
+    sent = [line["t"] for line in it.smsc.lines() if line["k"] == "submit"]
+    assert asked[-1] - asked[0] >= 0.95 * (sent[-1] - sent[0])
 
 
 @SIZES
@@ -41,6 +49,8 @@ def test_the_encoder_raises(size: Size, folder: Path, database: str) -> None:
             assert await fetchval(it.database, query) == [(3, 904)]
             alarms = [event for event in it.serve.events if event["event"] == "message_quarantined"]
             assert (len(alarms), starts(it)) == (1, 1)
+            if size.timed:
+                flowed(it)
 
     trial(main())
 
@@ -71,5 +81,7 @@ def test_the_process_ends(size: Size, at_least_once: bool, folder: Path, databas
             doubtful = await fetchval(it.database, "SELECT count(*) FROM msg WHERE status <> 2")
             # What stood in the windows besides; of what was sent once more, what had no answer yet at the second crash.
             assert doubtful <= 1 + 2 * 10 * 2
+            if size.timed:
+                flowed(it)
 
     trial(main())
