@@ -47,6 +47,8 @@ class Content(NamedTuple):
     encoding: int
     parts: int
     status: int | None
+    opted_out: bool = False  # the recipient, and the message is no reply to him
+    is_reply: bool = False
 
 
 class AcceptedPart(NamedTuple):
@@ -207,14 +209,19 @@ async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: S
     return len(await conn.fetch(_SQL.unclaim, carrier_id, epoch, claims))
 
 
-async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content | None]:
-    """What to submit of each, in order; None where the message is gone (retired meanwhile)."""
+async def contents(
+    conn: Connection, claimed: Sequence[Claimed], quiet: Collection[PlanId] = ()
+) -> list[Content | None]:
+    """What to submit of each, in order; None where the message is gone (retired meanwhile).
+
+    Of messages of the plans `quiet` it tells whether they are replies.
+    """
     ids = [c.msg_id for c in claimed]
     keys = [(c.plan_id, c.msg_id) for c in claimed]
-    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids))
+    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids), list(quiet))
     found: list[Content | None] = [None] * len(claimed)
     for row in rows:
-        found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7])
+        found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
     return found
 
 

@@ -177,7 +177,16 @@ SELECT parts FROM msg WHERE plan_id = $1 AND msg_id = $2
 
 -- name: claimed
 -- What to submit of claimed messages. $2, $3: smallest and largest msg_id, so that only their partitions are opened.
-SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status
+-- Whether the recipient opted out is asked here, later than in the statement that claims, where sender and recipient are
+-- not known: one probe of a key. A reply to the recipient goes out all the same; $4: plans of whose messages it matters
+-- otherwise whether they are replies.
+SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status,
+       coalesce((SELECT NOT EXISTS (SELECT FROM keyword_reply r WHERE r.msg_id = c.msg_id)
+                        AND (SELECT p.consent->>'opt_out' IS DISTINCT FROM 'off' FROM plan p WHERE p.plan_id = c.plan_id)
+                 FROM opt_out o
+                 WHERE o.plan_id = c.plan_id AND o.recipient = m.recipient AND o.sender = ANY (ARRAY['', m.sender])
+                 LIMIT 1), false) AS opted_out,
+       c.plan_id = ANY ($4::int[]) AND EXISTS (SELECT FROM keyword_reply r WHERE r.msg_id = c.msg_id) AS is_reply
 FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
     SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $2 AND $3 OFFSET 0) AS m
