@@ -54,7 +54,7 @@ class Plan:
     sent_events: bool = False
     transliterate: bool = False  # texts that typography alone keeps out of GSM-7 are sent without it
     max_segments: int | None = None  # parts of a message; None: as many as its text takes
-    consent: Consent = Consent()
+    consent: Consent = field(default_factory=Consent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ class QuietHours:
         return time >= self.start or time < self.end
 
     def end_after(self, at: dt.datetime, zone: str) -> dt.datetime:
-        """When clocks of the zone show `end` next, in UTC: each time, where they are put back over it. Where they are put
-        forward over it, as much later."""
+        """When clocks of the zone show `end` next, in UTC: each time, where they are put back over it. Where they are
+        put forward over it, as much later."""
         there = ZoneInfo(zone)
         day = at.astimezone(there).date()
         for days in (0, 1):

@@ -27,6 +27,7 @@ _log = log.get_logger()
 _ANSWERS = metrics.counter("trunkline_submit_answers", "submit_sm_resp by what they meant.", "action")
 
 LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE, EXPIRED = 901, 902, 904, 304, 702
+OPTED_OUT, QUIET_HOURS = 605, 606
 _AGAIN_S = 0.2
 _THROTTLED_PAUSE_S = 1.0
 _HELD_BACK_S = 30.0
@@ -150,6 +151,10 @@ class Outcomes:
     def failed(self, ticket: Ticket, reason: str, code: int) -> None:
         """The message ends before anything was written: it cannot be encoded, has no route, is over."""
         self.endings.add(Ending(ticket, None, reason, None, None, code, False))
+
+    def held(self, ticket: Ticket, seconds: float) -> None:
+        """It is quiet where the recipient is, for so long: the part waits, or ends where its validity ends before."""
+        self.endings.add(Ending(ticket, None, "quiet_hours", None, seconds, QUIET_HOURS, False))
 
     def in_doubt(self, ticket: Ticket, code: int) -> None:
         """Written, and its answer will perhaps never come: 901 link lost, 902 response timer over."""
@@ -285,7 +290,8 @@ def _next_at(ending: Ending, now: dt.datetime) -> dt.datetime | None:
     if ending.again_in_s is None:
         return None
     at = now + dt.timedelta(seconds=ending.again_in_s)
-    return None if ending.counts and at >= ending.ticket.claimed.expires_at else at
+    within_validity = ending.counts or ending.final_code == QUIET_HOURS
+    return None if within_validity and at >= ending.ticket.claimed.expires_at else at
 
 
 def _one_row_each(rows: Sequence[tuple[Requeued, dt.datetime]], *, with_time: bool) -> list:  # type: ignore[type-arg]

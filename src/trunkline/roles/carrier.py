@@ -20,6 +20,7 @@ from trunkline.domain.provisioning import Carrier, CarrierId, Plan, PlanId, Prov
 from trunkline.mo.accept import Inbox, IncomingMessage
 from trunkline.mt.dispatch import Dispatch
 from trunkline.mt.outcome import Outcomes
+from trunkline.mt.reply import reply
 from trunkline.smpp.esme import EsmeSession
 from trunkline.smpp.pdu import DataSm, DeliverSm
 from trunkline.smpp.status import ESME_ROK
@@ -64,7 +65,15 @@ class CarrierWork:
             may_write=may_write,
         )
         self.receiver = Receiver(dsn, carrier.carrier_id)
-        self.inbox = Inbox(dsn, carrier.carrier_id, epoch, provisioning=provisioning, ids=MsgIds(), now_ms=now_ms)
+        self.inbox = Inbox(
+            dsn,
+            carrier.carrier_id,
+            epoch,
+            provisioning=provisioning,
+            ids=MsgIds(),
+            now_ms=now_ms,
+            compose=lambda *asked: reply(provisioning(), *asked),
+        )
         self.submit_answered = self.dispatch.submit_answered
         self.submit_unanswered = self.dispatch.submit_unanswered
         self.submit_lost = self.dispatch.submit_lost

@@ -7,13 +7,19 @@ import asyncio
 from trunkline.dlr import match
 from trunkline.domain.ids import MsgIds
 from trunkline.mo.parts import Joiner
+from trunkline.mt.reply import reply
 from trunkline.roles.context import Context
 from trunkline.upkeep.rounds import Rounds
 
 
 async def run(context: Context, stop: asyncio.Event) -> None:
     """Works until `stop`."""
-    joiner = Joiner(provisioning=context.provisioning, ids=MsgIds(), now_ms=context.clock.now_ms)
+    joiner = Joiner(
+        provisioning=context.provisioning,
+        ids=MsgIds(),
+        now_ms=context.clock.now_ms,
+        compose=lambda *asked: reply(context.provisioning(), *asked),
+    )
     rounds = Rounds(context.dsn, lease_s=round(context.settings.lease_s), look=match.look, join=joiner.look)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(rounds.run(), name="upkeep")

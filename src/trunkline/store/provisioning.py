@@ -137,7 +137,9 @@ def _destinations(senders: list[Mapping[str, Any]], plans: Mapping[PlanId, Plan]
 
 def _keywords(rows: list[Mapping[str, Any]]) -> dict[tuple[str | PlanId, str], Keyword]:
     return {
-        (row["address"] or PlanId(row["plan_id"]), row["word"]): Keyword(row["plan_id"], Does(row["does"]), row["reply"])
+        (row["address"] or PlanId(row["plan_id"]), row["word"]): Keyword(
+            row["plan_id"], Does(row["does"]), row["reply"]
+        )
         for row in rows
         if row["active"]
     }

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
-from trunkline.store import idempotency, inbound, partitions, queue, receipts
+from trunkline.store import idempotency, inbound, optouts, partitions, queue, receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.upkeep import overdue, parts, rescue
 
@@ -47,6 +47,7 @@ class Rounds:
             Task("queued", 3.0, self._queued),  # reads the whole queue
             Task("keys", 60.0, self._keys),
             Task("repeats", 60.0, inbound.forget),
+            Task("replies", 600.0, optouts.forget_replies),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
         ]

@@ -181,12 +181,13 @@ SELECT parts FROM msg WHERE plan_id = $1 AND msg_id = $2
 -- not known: one probe of a key. A reply to the recipient goes out all the same; $4: plans of whose messages it matters
 -- otherwise whether they are replies.
 SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status,
-       coalesce((SELECT NOT EXISTS (SELECT FROM keyword_reply r WHERE r.msg_id = c.msg_id)
-                        AND (SELECT p.consent->>'opt_out' IS DISTINCT FROM 'off' FROM plan p WHERE p.plan_id = c.plan_id)
-                 FROM opt_out o
-                 WHERE o.plan_id = c.plan_id AND o.recipient = m.recipient AND o.sender = ANY (ARRAY['', m.sender])
-                 LIMIT 1), false) AS opted_out,
-       c.plan_id = ANY ($4::int[]) AND EXISTS (SELECT FROM keyword_reply r WHERE r.msg_id = c.msg_id) AS is_reply
+       (SELECT (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) IS NULL
+               AND (SELECT p.consent->>'opt_out' IS DISTINCT FROM 'off' FROM plan p WHERE p.plan_id = c.plan_id)
+        FROM opt_out o
+        WHERE o.plan_id = c.plan_id AND o.recipient = m.recipient AND o.sender = ANY (ARRAY['', m.sender])
+        LIMIT 1) IS TRUE AS opted_out,
+       CASE WHEN c.plan_id = ANY ($4::int[])
+            THEN (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) END IS TRUE AS is_reply
 FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
     SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $2 AND $3 OFFSET 0) AS m
