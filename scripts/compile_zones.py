@@ -54,8 +54,8 @@ def compiled() -> str:
     countries = countries_of(files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8"))
     prefixes = prefixes_of(TIMEZONE_DATA, [str(code) for code in COUNTRY_CODE_TO_REGION_CODE], countries)
     lines = [
-        f"# Made by scripts/compile_zones.py of phonenumbers {version('phonenumbers')} (Apache-2.0) and the zone.tab of",
-        f"# tzdata {version('tzdata')} (public domain). By country, then by prefix of the number.",
+        f"# Made by scripts/compile_zones.py of phonenumbers {version('phonenumbers')} (Apache-2.0)",
+        f"# and the zone.tab of tzdata {version('tzdata')} (public domain). By country, then by prefix of the number.",
     ]
     lines += ["\t".join((key, ",".join(zones))) for key, zones in sorted(countries.items())]
     lines += ["\t".join((key, ",".join(zones))) for key, zones in sorted(prefixes.items())]

@@ -1,8 +1,8 @@
 """The time zones in which the holder of a number may be.
 
 The table is `zones.tsv`, made by scripts/compile_zones.py: prefixes from the timezone metadata of phonenumbers
-(Apache-2.0), the zones of countries from the tz database (public domain). Where the prefix says no more than the calling
-code, and for mobile numbers that say nothing at all, the zones are those of the country, the most populous first.
+(Apache-2.0), the zones of countries from the tz database (public domain). Where the prefix says no more than the
+calling code, the zones are those of the country, the most populous first.
 """
 
 from __future__ import annotations

@@ -92,10 +92,13 @@ async def export(conn: Connection, plans: Sequence[PlanId], file: BinaryIO) -> N
     await conn.copy_from_query(_SQL.export, plans, output=file, format="csv", header=True)
 
 
-async def receive(conn: Connection, lines: Iterable[IncomingOptOut]) -> None:
-    """Begins an import: copies the lines to where `take` finds them, in this session."""
-    await conn.execute(_SQL.begin_import)
+async def receive(conn: Connection, lines: Iterable[IncomingOptOut]) -> bool:
+    """Begins an import: copies the lines to where `take` finds them. False where another import is at work."""
+    if not await conn.fetchval(_SQL.lock_import):
+        return False
+    await conn.execute(_SQL.clear_incoming)
     await conn.copy_records_to_table("opt_out_incoming", records=lines)
+    return True
 
 
 async def take(conn: Connection, last_line: int, taken: Callable[[int], None]) -> int:
@@ -105,5 +108,5 @@ async def take(conn: Connection, last_line: int, taken: Callable[[int], None]) -
         status: str = await conn.execute(_SQL.take_lines, first, first + _AT_A_TIME)
         count += int(status.rsplit(" ", 1)[1])
         taken(min(first + _AT_A_TIME, last_line))
-    await conn.execute(_SQL.end_import)
+    await conn.execute(_SQL.clear_incoming)
     return count

@@ -467,6 +467,16 @@ CREATE TABLE opt_out (
     PRIMARY KEY (plan_id, recipient, sender)
 );
 
+-- The lines of a file while it is being imported; empty otherwise.
+CREATE UNLOGGED TABLE opt_out_incoming (
+    line       integer PRIMARY KEY,
+    plan_id    integer NOT NULL,
+    recipient  text NOT NULL,
+    sender     text NOT NULL,
+    since      timestamptz,
+    why        text NOT NULL
+);
+
 -- Messages of ours that answer one from a handset: they go to who opted out as well, and at any hour.
 CREATE TABLE keyword_reply (
     msg_id     uuid PRIMARY KEY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trunkline.admin import kinds
 from trunkline.admin.document import REQUIRED, Key, Table
 from trunkline.admin.world import World
-from trunkline.domain.consent import Does, words_of
+from trunkline.domain.consent import Does
 from trunkline.mo.keywords import family
 from trunkline.runtime.kinds import FLAG, choice
 

@@ -25,6 +25,15 @@ CREATE TABLE opt_out (
     PRIMARY KEY (plan_id, recipient, sender)
 );
 
+CREATE UNLOGGED TABLE opt_out_incoming (
+    line       integer PRIMARY KEY,
+    plan_id    integer NOT NULL,
+    recipient  text NOT NULL,
+    sender     text NOT NULL,
+    since      timestamptz,
+    why        text NOT NULL
+);
+
 CREATE TABLE keyword_reply (
     msg_id     uuid PRIMARY KEY,
     plan_id    integer NOT NULL,

@@ -72,9 +72,12 @@ FROM opt_out o JOIN plan p ON p.plan_id = o.plan_id
 WHERE o.plan_id = ANY ($1::int[])
 ORDER BY o.plan_id, o.recipient, o.sender
 
--- name: begin_import
--- The lines of a file, for this session alone.
-CREATE TEMPORARY TABLE opt_out_incoming (line integer, plan_id integer, recipient text, sender text, since timestamptz, why text)
+-- name: lock_import
+-- One import at a time, to the end of the session.
+SELECT pg_try_advisory_lock(hashtextextended('opt-outs imported', 0))
+
+-- name: clear_incoming
+TRUNCATE opt_out_incoming
 
 -- name: take_lines
 -- The lines $1 to before $2, in a commit of their own: who says STOP meanwhile waits for no more than these.
@@ -86,6 +89,3 @@ WITH given AS (
 INSERT INTO opt_out (plan_id, recipient, sender, since, source, why)
 SELECT plan_id, recipient, sender, coalesce(since, (SELECT trunkline_now())), 'import', why FROM given
 ON CONFLICT DO NOTHING
-
--- name: end_import
-DROP TABLE opt_out_incoming
