@@ -274,9 +274,9 @@ class Dispatch:
             if content.opted_out:
                 self._end(message, content, "opted_out", OPTED_OUT)
                 continue
-            if (wait_s := quiet.wait_s(provisioning, message, content, now)) > 0:
+            if (until := quiet.until(provisioning, message, content, now)) is not None:
                 for ticket in tickets(message, content):
-                    self._outcomes.held(ticket, wait_s)
+                    self._outcomes.held(ticket, until)
                 continue
             target: CarrierId | None = self.carrier_id
             if provisioning is not None:

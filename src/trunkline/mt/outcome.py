@@ -44,6 +44,7 @@ class Ending(NamedTuple):
     final_code: int
     counts: bool  # uses up one of the message's tries
     carrier_id: CarrierId | None = None  # again at another carrier
+    again_at: dt.datetime | None = None  # again then, if the validity reaches so far
 
 
 class Outcomes:
@@ -152,9 +153,9 @@ class Outcomes:
         """The message ends before anything was written: it cannot be encoded, has no route, is over."""
         self.endings.add(Ending(ticket, None, reason, None, None, code, False))
 
-    def held(self, ticket: Ticket, seconds: float) -> None:
-        """It is quiet where the recipient is, for so long: the part waits, or ends where its validity ends before."""
-        self.endings.add(Ending(ticket, None, "quiet_hours", None, seconds, QUIET_HOURS, False))
+    def held(self, ticket: Ticket, until: dt.datetime) -> None:
+        """It is quiet where the recipient is: the part waits, or ends where its validity ends before."""
+        self.endings.add(Ending(ticket, None, "quiet_hours", None, None, QUIET_HOURS, False, again_at=until))
 
     def in_doubt(self, ticket: Ticket, code: int) -> None:
         """Written, and its answer will perhaps never come: 901 link lost, 902 response timer over."""
@@ -287,11 +288,13 @@ class Outcomes:
 def _next_at(ending: Ending, now: dt.datetime) -> dt.datetime | None:
     """When the part is tried again; None: never. A retry that its validity does not reach is none, but a message that
     a carrier only slowed down, or whose link was down, waits in the queue to the end of it."""
+    claimed = ending.ticket.claimed
+    if ending.again_at is not None:
+        return ending.again_at if ending.again_at < claimed.expires_at else None
     if ending.again_in_s is None:
         return None
     at = now + dt.timedelta(seconds=ending.again_in_s)
-    within_validity = ending.counts or ending.final_code == QUIET_HOURS
-    return None if within_validity and at >= ending.ticket.claimed.expires_at else at
+    return None if ending.counts and at >= claimed.expires_at else at
 
 
 def _one_row_each(rows: Sequence[tuple[Requeued, dt.datetime]], *, with_time: bool) -> list:  # type: ignore[type-arg]

@@ -16,14 +16,15 @@ def plans(provisioning: Provisioning | None, claimed: Iterable[Claimed]) -> list
     return [plan_id for plan_id in {one.plan_id for one in claimed} if _hours(provisioning, plan_id) is not None]
 
 
-def wait_s(provisioning: Provisioning | None, message: Claimed, content: Content, now: dt.datetime) -> float:
-    """Seconds until the message may go out; 0: now. A reply may at any hour, and so may the rest of a message that was
+def until(
+    provisioning: Provisioning | None, message: Claimed, content: Content, now: dt.datetime
+) -> dt.datetime | None:
+    """When the message may go out; None: now. A reply may at any hour, and so may the rest of a message that was
     begun."""
     hours = _hours(provisioning, message.plan_id)
     if hours is None or content.recipient is None or content.is_reply or message.missing != (1 << content.parts) - 1:
-        return 0.0
-    opens = opens_at(now, zones_of(content.recipient), hours)
-    return 0.0 if opens is None else (opens - now).total_seconds()
+        return None
+    return opens_at(now, zones_of(content.recipient), hours)
 
 
 def _hours(provisioning: Provisioning | None, plan_id: PlanId) -> QuietHours | None:
