@@ -277,7 +277,7 @@ def test_a_message_that_cannot_be_stored_opts_nobody_out(database: str) -> None:
 def test_no_route_no_answer() -> None:
     nowhere = Provisioning(1, {}, {1: PLAN}, {}, {}, {}, {DESTINATION: 1}, {}, ())
     for known in (None, nowhere):
-        assert reply(known, PLAN, DESTINATION, RECIPIENT, "x", MsgIds().new(1)) is None
+        assert reply(lambda known=known: known, PLAN, DESTINATION, RECIPIENT, "x", MsgIds().new(1)) is None
 
 
 def test_replies_are_forgotten_with_their_messages(database: str) -> None:

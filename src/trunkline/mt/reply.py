@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from trunkline.carriers.dialect import of_texts
@@ -16,9 +17,10 @@ _PRIORITY = 100
 
 
 def reply(
-    provisioning: Provisioning | None, plan: Plan, sender: str, recipient: str, text: str, msg_id: UUID
+    known: Callable[[], Provisioning | None], plan: Plan, sender: str, recipient: str, text: str, msg_id: UUID
 ) -> Submission | None:
     """The message; None where no route leads to the recipient."""
+    provisioning = known()
     if provisioning is None:
         return None
     country = country_of(recipient)

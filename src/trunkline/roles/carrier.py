@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from trunkline.carriers import dialect as dialects
@@ -72,7 +73,7 @@ class CarrierWork:
             provisioning=provisioning,
             ids=MsgIds(),
             now_ms=now_ms,
-            compose=lambda *asked: reply(provisioning(), *asked),
+            compose=partial(reply, provisioning),
         )
         self.submit_answered = self.dispatch.submit_answered
         self.submit_unanswered = self.dispatch.submit_unanswered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from trunkline.dlr import match
 from trunkline.domain.ids import MsgIds
@@ -18,7 +19,7 @@ async def run(context: Context, stop: asyncio.Event) -> None:
         provisioning=context.provisioning,
         ids=MsgIds(),
         now_ms=context.clock.now_ms,
-        compose=lambda *asked: reply(context.provisioning(), *asked),
+        compose=partial(reply, context.provisioning),
     )
     rounds = Rounds(context.dsn, lease_s=round(context.settings.lease_s), look=match.look, join=joiner.look)
     async with asyncio.TaskGroup() as group:
