@@ -20,7 +20,7 @@ TARGET = Path(__file__).parent.parent / "src/trunkline/numbering/zones.tsv"
 
 
 def countries_of(zone_tab: str) -> dict[str, list[str]]:
-    """Country (ISO 3166-1) → its zones, in the order of zone.tab: the most populous first, where geography lets it."""
+    """Country (ISO 3166-1) → its zones."""
     found: dict[str, list[str]] = {}
     for line in zone_tab.splitlines():
         if line and not line.startswith("#"):
@@ -29,17 +29,11 @@ def countries_of(zone_tab: str) -> dict[str, list[str]]:
     return found
 
 
-def prefixes_of(
-    metadata: Mapping[str, Sequence[str]], calling_codes: Sequence[str], countries: Mapping[str, Sequence[str]]
-) -> dict[str, list[str]]:
+def prefixes_of(metadata: Mapping[str, Sequence[str]], calling_codes: Sequence[str]) -> dict[str, list[str]]:
     """Prefix → zones, where they say more than the calling code and than the next shorter prefix."""
-    places: dict[str, int] = {}
-    for zones in countries.values():
-        for zone in zones:
-            places.setdefault(zone, len(places))
     found: dict[str, list[str]] = {}
     for prefix in sorted(metadata, key=lambda prefix: (len(prefix), prefix)):
-        zones = sorted(metadata[prefix], key=lambda zone: (places.get(zone, len(places)), zone))
+        zones = sorted(metadata[prefix])
         shorter = next((found[prefix[:n]] for n in range(len(prefix) - 1, 0, -1) if prefix[:n] in found), None)
         if prefix not in calling_codes and zones != shorter:
             found[prefix] = zones
@@ -52,7 +46,7 @@ def compiled() -> str:
     from phonenumbers.tzdata import TIMEZONE_DATA
 
     countries = countries_of(files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8"))
-    prefixes = prefixes_of(TIMEZONE_DATA, [str(code) for code in COUNTRY_CODE_TO_REGION_CODE], countries)
+    prefixes = prefixes_of(TIMEZONE_DATA, [str(code) for code in COUNTRY_CODE_TO_REGION_CODE])
     lines = [
         f"# Made by scripts/compile_zones.py of phonenumbers {version('phonenumbers')} (Apache-2.0)",
         f"# and the zone.tab of tzdata {version('tzdata')} (public domain). By country, then by prefix of the number.",

@@ -55,7 +55,7 @@ class QuietHours:
 def opens_at(at: dt.datetime, zones: Sequence[str], hours: QuietHours) -> dt.datetime | None:
     """When it is quiet in none of the zones, if it is in one now; else None.
 
-    Where no moment suits all of them, the first zone is the one that counts.
+    Where no moment suits all of them, the one in the middle counts, from east to west.
     """
     minute = int(at.timestamp()) // 60  # hours begin and end with minutes, in every zone
     return _opens_at(minute, tuple(zones), hours)
@@ -69,4 +69,5 @@ def _opens_at(minute: int, zones: tuple[str, ...], hours: QuietHours) -> dt.date
         if not ends:
             return at if at > now else None
         at = max(ends)
-    return hours.end_after(now, zones[0]) if hours.cover(now, zones[0]) else None
+    middle = sorted(zones, key=lambda zone: now.astimezone(ZoneInfo(zone)).replace(tzinfo=None))[len(zones) // 2]
+    return hours.end_after(now, middle) if hours.cover(now, middle) else None

@@ -2,7 +2,7 @@
 
 The table is `zones.tsv`, made by scripts/compile_zones.py: prefixes from the timezone metadata of phonenumbers
 (Apache-2.0), the zones of countries from the tz database (public domain). Where the prefix says no more than the
-calling code, the zones are those of the country, the most populous first.
+calling code, the zones are those of the country.
 """
 
 from __future__ import annotations
