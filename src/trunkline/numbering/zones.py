@@ -16,7 +16,7 @@ from trunkline.numbering.e164 import country_of
 _NOWHERE = ("Etc/UTC",)  # numbers of no country
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def zones_of(number: str) -> tuple[str, ...]:
     """Names of the tz database for a number in E.164; UTC where its country is not known."""
     prefixes, longest = _table()
