@@ -1,6 +1,6 @@
 """Compile the timezone metadata of phonenumbers and the tz database's zone.tab into the table of numbering.zones.
 
-    uv run --no-project --with phonenumbers==9.0.42 --with tzdata==2026.1 python scripts/compile_zones.py
+    uv run --no-project --with phonenumbers==9.0.42 --with tzdata==2026.6 python scripts/compile_zones.py
 
 writes the table (`--check` instead: exit 1 if the table in the tree is not what this would write). It needs the whole
 package: phonenumberslite, which the project builds with, leaves this metadata out, and both have one name.
@@ -40,13 +40,33 @@ def prefixes_of(metadata: Mapping[str, Sequence[str]], calling_codes: Sequence[s
     return found
 
 
+def is_of_a_place(prefix: str) -> bool:
+    """Whether numbers with the prefix belong to a place. The metadata puts others, mobile ones mostly, into the zone of
+    the country's capital: that is not where they are."""
+    from phonenumbers import NumberParseException, is_number_geographical, is_valid_number, parse
+
+    found = False
+    for length in range(7, 16):
+        for digit in "0123456789":
+            try:
+                number = parse("+" + prefix.ljust(length, digit))
+            except NumberParseException:
+                continue
+            if is_valid_number(number):
+                found = True
+                if is_number_geographical(number):
+                    return True
+    return not found  # of what there are no numbers of, it does not matter
+
+
 def compiled() -> str:
     """The text of the table."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
     from phonenumbers.tzdata import TIMEZONE_DATA
 
     countries = countries_of(files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8"))
-    prefixes = prefixes_of(TIMEZONE_DATA, [str(code) for code in COUNTRY_CODE_TO_REGION_CODE])
+    metadata = {prefix: zones for prefix, zones in TIMEZONE_DATA.items() if is_of_a_place(prefix)}
+    prefixes = prefixes_of(metadata, [str(code) for code in COUNTRY_CODE_TO_REGION_CODE])
     lines = [
         f"# Made by scripts/compile_zones.py of phonenumbers {version('phonenumbers')} (Apache-2.0)",
         f"# and the zone.tab of tzdata {version('tzdata')} (public domain). By country, then by prefix of the number.",
