@@ -333,7 +333,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.which_stored", Depth.which_stored, 4),
     ("mt.lanes", Depth.lanes, 1),
     ("mt.claim", Depth.claim, 20),
-    ("mt.claimed", Depth.claimed, 12),
+    ("mt.claimed", Depth.claimed, 11),
     ("mt.claimed", Depth.claimed_of_quiet_plans, 15),
     ("mt.accepted", Depth.accepted, 20),
     ("mt.accepted_and_told", Depth.accepted_and_told, 33),
@@ -362,8 +362,8 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mo.sets", Depth.sets, 4),
     ("mo.store_joined", Depth.store_joined, 19),
     ("mo.end_parts", Depth.end_parts, 20),
-    ("optouts.add", Depth.opt_out, 20),
-    ("optouts.remove", Depth.opt_in, 20),
+    ("optouts.add", Depth.opt_out, 11),
+    ("optouts.remove", Depth.opt_in, 16),
     ("mt.claimed", Depth.claimed_nobody_opted_out, 6),
 ]
 

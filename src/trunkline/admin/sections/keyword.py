@@ -46,20 +46,10 @@ async def put(world: World, table: Table) -> None:
     if not table.is_sound or plan_id is None:
         return
     address, word = values["address"], values["word"]
-    if address is not None:
-        senders = {(row["plan_id"], row["address"]) for row in world.rows["sender"].values()}
-        if (plan_id, address) not in senders:
-            table.mistake("address", f"plan {values['plan']} has no sender {address}")
-    row_id, was_active = None, True
-    for key, row in world.rows["keyword"].items():
-        if (row["address"], row["word"]) == (address, word):
-            if row["plan_id"] == plan_id:
-                row_id, was_active = key, row["active"]
-            elif address is not None and row["active"]:
-                other = world.rows["plan"][row["plan_id"]]["name"]
-                table.mistake("word", f"{word} at {address} is a keyword of plan {other}")
-    if not table.is_sound:
+    row_id, fits = _row_id(world, table, plan_id)
+    if not fits:
         return
+    was_active = world.rows["keyword"][row_id]["active"] if row_id is not None else True
     fields = {
         "plan_id": plan_id,
         "address": address,
@@ -70,3 +60,19 @@ async def put(world: World, table: Table) -> None:
     }
     at = f" at {address}" if address is not None else ""
     await world.put("keyword", row_id, fields, f"{word}{at} of {world.rows['plan'][plan_id]['name']}")
+
+
+def _row_id(world: World, table: Table, plan_id: int) -> tuple[int | None, bool]:
+    """The row that the table is about, if there is one, and whether it can be."""
+    address, word, found = table.values["address"], table.values["word"], None
+    senders = {(row["plan_id"], row["address"]) for row in world.rows["sender"].values()}
+    if address is not None and (plan_id, address) not in senders:
+        table.mistake("address", f"plan {table.values['plan']} has no sender {address}")
+    for key, row in world.rows["keyword"].items():
+        if (row["address"], row["word"]) == (address, word):
+            if row["plan_id"] == plan_id:
+                found = key
+            elif address is not None and row["active"]:
+                other = world.rows["plan"][row["plan_id"]]["name"]
+                table.mistake("word", f"{word} at {address} is a keyword of plan {other}")
+    return found, table.is_sound

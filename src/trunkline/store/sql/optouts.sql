@@ -26,26 +26,24 @@ SELECT plan_id, recipient, sender FROM added
 WITH given AS (
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::uuid[], $6::text[])
          AS g(plan_id, recipient, sender, mo_id, why)
-), found AS (
-    SELECT o.tid, g.mo_id, g.why
+), found AS (  -- locked, so these are the rows that go
+    SELECT g.plan_id, g.recipient, o.sender, o.since, o.tid, g.mo_id, g.why
     FROM given g CROSS JOIN LATERAL (
-        SELECT ctid AS tid FROM opt_out
+        SELECT ctid AS tid, sender, since FROM opt_out
         WHERE plan_id = g.plan_id AND recipient = g.recipient AND sender = coalesce(g.sender, sender)
         ORDER BY sender FOR UPDATE) AS o
+), one AS (
+    SELECT DISTINCT ON (tid) * FROM found ORDER BY tid
 ), gone AS (
-    DELETE FROM opt_out WHERE ctid = ANY (ARRAY(SELECT tid FROM found))
-    RETURNING plan_id, recipient, sender, since
+    DELETE FROM opt_out WHERE ctid = ANY (ARRAY(SELECT tid FROM one))
 ), noted AS (
     INSERT INTO audit (actor, action, subject, detail)
     SELECT $5, 'opt_out.removed', 'recipient ' || o.recipient,
-           jsonb_build_object('plan', p.public_id, 'sender', nullif(o.sender, ''), 'since', o.since, 'why', w.why,
-                              'message', w.mo_id)
-    FROM gone o
-    CROSS JOIN LATERAL (SELECT public_id FROM plan WHERE plan_id = o.plan_id OFFSET 0) AS p
-    CROSS JOIN LATERAL (
-        SELECT why, mo_id FROM given WHERE plan_id = o.plan_id AND recipient = o.recipient LIMIT 1) AS w
+           jsonb_build_object('plan', p.public_id, 'sender', nullif(o.sender, ''), 'since', o.since, 'why', o.why,
+                              'message', o.mo_id)
+    FROM one o CROSS JOIN LATERAL (SELECT public_id FROM plan WHERE plan_id = o.plan_id OFFSET 0) AS p
 )
-SELECT plan_id, recipient, sender FROM gone
+SELECT plan_id, recipient, sender FROM one
 
 -- name: note_replies
 INSERT INTO keyword_reply (msg_id, plan_id, mo_id, does)
