@@ -18,6 +18,7 @@ COMMANDS = {
     "inbound": ("inbound", "Look into messages from handsets."),
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),
+    "route": ("route", "Look into routes: which way a message would go, and why."),
     "numbers": ("numbers", "Say which network a number belongs to: import, show, export ranges."),
     "db": ("database_commands", "Look after the database."),
 }

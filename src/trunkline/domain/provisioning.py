@@ -8,7 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NewType
+from typing import TYPE_CHECKING, Any, NewType
+
+if TYPE_CHECKING:  # which is made of the ids below
+    from trunkline.domain.routes import Routes
 
 AccountId = NewType("AccountId", int)
 PlanId = NewType("PlanId", int)
@@ -96,16 +99,6 @@ class Carrier:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    route_id: int
-    name: str
-    carrier_id: CarrierId
-    priority: int
-    plan_id: PlanId | None
-    countries: frozenset[str] | None
-
-
-@dataclass(frozen=True, slots=True)
 class Provisioning:
     """All of it at one version. Lookups are plain dicts; nothing here is ever changed in place."""
 
@@ -117,4 +110,4 @@ class Provisioning:
     senders: Mapping[tuple[PlanId, str], str]  # (plan, address) → state
     plan_of_destination: Mapping[str, PlanId]  # inbound: approved sender address → the plan that gets its messages
     carriers: Mapping[CarrierId, Carrier]
-    routes: tuple[Route, ...]  # active ones, highest priority first
+    routes: Routes  # active ones, highest priority first

@@ -33,7 +33,15 @@ ON CONFLICT (carrier_id) DO UPDATE SET epoch = EXCLUDED.epoch
 SELECT carrier_id FROM carrier_lease WHERE epoch = $1
 
 -- name: seen_up
-UPDATE carrier_lease SET up_at = (SELECT trunkline_now()) WHERE epoch = $1 AND carrier_id = ANY($2::int[])
+-- Of those that have a link up ($2), $3 take messages now.
+UPDATE carrier_lease
+SET up_at = (SELECT trunkline_now()), ready_at = CASE WHEN carrier_id = ANY($3::int[]) THEN now() ELSE ready_at END
+WHERE epoch = $1 AND carrier_id = ANY($2::int[])
+
+-- name: unready
+-- Carriers that nobody could give a message to in the last $1 seconds, and since when.
+SELECT c.carrier_id, l.ready_at FROM carrier c LEFT JOIN carrier_lease l ON l.carrier_id = c.carrier_id
+WHERE NOT c.active OR coalesce(l.ready_at < now() - $1::float8 * interval '1 second', true)
 
 -- name: rescue
 -- What dead dispatchers had claimed is in doubt: whether it was written nobody can tell.
