@@ -20,7 +20,7 @@ from trunkline.carriers.throttle import Throttle
 from trunkline.domain.provisioning import CarrierId, Provisioning
 from trunkline.domain.quality import Measured
 from trunkline.domain.routes import Choice
-from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
+from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, QUARANTINED, Outcomes
 from trunkline.mt.route import Router, nothing_measured
 from trunkline.mt.submit import Ticket, submits, tickets
 from trunkline.runtime import clock, log, metrics
@@ -272,7 +272,8 @@ class Dispatch:
                 self._end(message, content, "expired", EXPIRED)
                 continue
             if choice is None:
-                self._end(message, content, "no_route", NO_ROUTE)
+                for ticket in tickets(message, content):
+                    self._outcomes.without_route(ticket, now)
                 continue
             if choice.carrier_id != self.carrier_id:
                 for ticket in tickets(message, content, choice):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from trunkline.carriers.dialect import Dialect, canonical_id
 from trunkline.carriers.refusal import Action, meaning
+from trunkline.domain.ids import created_at
 from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.domain.routes import Choice
 from trunkline.domain.status import Status
@@ -32,6 +33,8 @@ LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE, EXPIRED = 901, 902, 904, 304, 702
 _AGAIN_S = 0.2
 _THROTTLED_PAUSE_S = 1.0
 _HELD_BACK_S = 30.0
+_ROUTE_AGAIN_S = 5.0
+_ROUTES_KNOWN_AFTER = dt.timedelta(seconds=60)
 # A message of several parts may go to another carrier as a whole only: so long its other answers are waited for.
 _TOGETHER_S = 5.0
 
@@ -171,6 +174,12 @@ class Outcomes:
         """No byte of the part was written: it goes back, freely, perhaps to the queue of another carrier."""
         carrier_id, routed, _, _ = ticket.choice or Choice(self.carrier_id)
         self.endings.add(Ending(ticket, None, "not_sent", None, 0.0, 0, False, carrier_id, routed))
+
+    def without_route(self, ticket: Ticket, now: dt.datetime) -> None:
+        """No route leads to the recipient. A message that was just accepted had one then, which we may not have read
+        yet: it is asked for again."""
+        again = _ROUTE_AGAIN_S if created_at(ticket.claimed.msg_id) > now - _ROUTES_KNOWN_AFTER else None
+        self.endings.add(Ending(ticket, None, "no_route", None, again, NO_ROUTE, False))
 
     def cut_otherwise(self, claimed: Claimed, parts: int) -> None:
         """This carrier takes the message, of which nothing was submitted yet, in so many parts, not in those that were

@@ -120,6 +120,9 @@ class Router:
     ) -> Choice | None:
         """The carrier for a message, and why. None: no route."""
         ranked = ranked_for(provisioning, plan_id, sender, recipient, country, mccmnc)
+        return self._of(ranked, country, msg_id, refused)
+
+    def _of(self, ranked: Ranked, country: str | None, msg_id: UUID, refused: Refusals) -> Choice | None:
         if ranked.choices and not refused:
             for choice in ranked.choices:
                 if self._live(choice.carrier_id):
@@ -174,20 +177,16 @@ class Router:
     def _choice(
         self, provisioning: Provisioning, here: CarrierId, message: Claimed, content: Content | None, refused: Refusals
     ) -> Choice | None:
-        if content is None:
+        if content is None or message.plan_id not in provisioning.plans:  # a plan newer than the picture
             return Choice(here)
         if message.missing != (1 << content.parts) - 1:  # its parts stay together
             return None if refused.get(here) else Choice(here, BEGUN)
-        return self.choose(
-            provisioning,
-            message.plan_id,
-            content.sender,
-            content.recipient,
-            content.country,
-            content.mccmnc,
-            message.msg_id,
-            refused,
+        ranked = ranked_for(
+            provisioning, message.plan_id, content.sender, content.recipient, content.country, content.mccmnc
         )
+        if ranked.choices and ranked.choices[0].carrier_id == here and not refused:
+            return ranked.choices[0]  # nearly every message; who claims is up
+        return self._of(ranked, content.country, message.msg_id, refused)
 
 
 def ranked_for(

@@ -583,7 +583,7 @@ CREATE TABLE carrier_lease (
     carrier_id  integer PRIMARY KEY,
     epoch       bigint NOT NULL,
     up_at       timestamptz,                    -- when a link was last seen up: tells 461 from 702
-    ready_at    timestamptz                     -- when it last took messages (now()): tells others that it is down
+    ready_at    timestamptz                     -- when it, or a new dispatcher, last could be given messages (now())
 ) WITH (fillfactor = 50);
 
 -- How well carriers deliver, by country ('': not known), as upkeep measured it last. Routes may ask for it.

@@ -21,7 +21,7 @@ _log = log.get_logger()
 _DIVERTED = metrics.counter("trunkline_diverted", "Messages moved from the queue of a carrier that is down.")
 
 _BATCH = 500
-_AGAIN_S = 15.0  # after a whole queue was looked at: those that stayed have nowhere to go
+_AGAIN_S = 15.0  # after some stayed that have nowhere to go
 
 # Where a message of a plan goes now. None: no route, or provisioning is unknown at the moment.
 Choose = Callable[[PlanId, Stranded, Refusals], Choice | None]
@@ -34,12 +34,12 @@ class Diverting:
         self._down = down
         self._choose = choose
         self._left: dict[CarrierId, list[tuple[Lane, UUID]]] = {}  # lanes to look at, each after this id
-        self._over_at: dict[CarrierId, float] = {}
+        self._stayed_at: dict[CarrierId, float] = {}
 
     async def run(self, conn: Connection) -> bool:
         """One batch of each queue; whether there is more to look at."""
         down = self._down()
-        for known in (self._left, self._over_at):
+        for known in (self._left, self._stayed_at):
             for carrier_id in [one for one in known if one not in down]:
                 del known[carrier_id]
         more = False
@@ -52,29 +52,28 @@ class Diverting:
     async def _batch(self, conn: Connection, carrier_id: CarrierId) -> bool:
         left = self._left.get(carrier_id)
         if left is None:
-            if clock.boot_s() - self._over_at.get(carrier_id, float("-inf")) < _AGAIN_S:
+            if clock.boot_s() - self._stayed_at.get(carrier_id, float("-inf")) < _AGAIN_S:
                 return False
             left = self._left[carrier_id] = [(lane, FIRST) for lane in await queue.lanes(conn, carrier_id)]
         if not left:
             del self._left[carrier_id]
-            self._over_at[carrier_id] = clock.boot_s()
             return False
         lane, after = left[0]
         found = await diverting.waiting(conn, carrier_id, lane, after, _BATCH)
-        moves = await self._moves(conn, carrier_id, lane, found)
+        moves = await self._moves(conn, lane, found)
         if moves:
             count = await diverting.divert(conn, carrier_id, lane, moves)
             _DIVERTED.of().value += count
             _log.info("message.diverted", carrier_id=carrier_id, plan_id=lane.plan_id, count=count)
+        if len(moves) < len(found):
+            self._stayed_at[carrier_id] = clock.boot_s()
         if len(found) < _BATCH:
             left.pop(0)
         else:
             left[0] = (lane, found[-1].msg_id)
         return True
 
-    async def _moves(
-        self, conn: Connection, carrier_id: CarrierId, lane: Lane, found: Sequence[Stranded]
-    ) -> list[tuple[UUID, Choice]]:
+    async def _moves(self, conn: Connection, lane: Lane, found: Sequence[Stranded]) -> list[tuple[UUID, Choice]]:
         """Where those messages go that another carrier takes. Of a message that was begun, the parts stay together."""
         whole = [message for message in found if message.missing == (1 << message.parts) - 1]
         if not whole:
