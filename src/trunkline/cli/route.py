@@ -74,7 +74,7 @@ class _Names:
 
 @click.group()
 def route() -> None:
-    """Look into routes."""
+    """Look into routes: which way a message would go, and why."""
 
 
 @route.command()
