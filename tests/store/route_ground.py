@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 from trunkline.admin import declared
@@ -55,7 +57,7 @@ class Smsc:
         self.simulator = Simulator(self.behave)
 
     def behave(self, submit: Submit) -> Reaction:
-        part = 1 if submit.concat is None else submit.concat.part
+        part = 1 if submit.concat is None else submit.concat.seq
         self.submits.append((submit.destination, part))
         status = self.parts.get(part, self.status)
         return Reaction(status=status, receipts=() if status else (Receipt(after_s=0.0),))
@@ -74,8 +76,11 @@ class Ground:
         self.smscs = smscs
         self._ids = MsgIds()
 
-    async def send(self, to: str, body: str = "hi", sender: str = "12345") -> UUID:
+    async def send(self, to: str, body: str = "hi", *, later_s: float = 0) -> UUID:
         """Stores a message as the API does."""
+        sender = "12345"
+        now = await queue.database_now(self.conn)
+        due_at = now + dt.timedelta(seconds=later_s) if later_s else None
         provisioning = self.context.provisioning()
         assert provisioning is not None
         country, msg_id = country_of(to), self._ids.new(self.context.clock.now_ms())
@@ -83,7 +88,7 @@ class Ground:
         carrier_id = router.first_choice(provisioning, PLAN, sender, to, country, None, msg_id)
         assert carrier_id is not None
         submission = Submission(
-            PLAN, msg_id, 1, sender, to, body, None, None, country, 0, measure(body).parts, carrier_id, 0, 7200, None
+            PLAN, msg_id, 1, sender, to, body, None, None, country, 0, measure(body).parts, carrier_id, 0, 7200, due_at
         )
         await queue.accept(self.conn, [submission], wake=True)
         return msg_id
@@ -114,22 +119,47 @@ class Ground:
 
 
 @asynccontextmanager
+async def _all_closed() -> AsyncIterator[None]:
+    """Ends at last what a process ends with itself."""
+    opened: list[Connection] = []
+    connect = db.connect
+
+    async def noted(*values: Any, **more: Any) -> Connection:
+        opened.append(await connect(*values, **more))
+        return opened[-1]
+
+    with patch.object(db, "connect", noted):
+        yield
+    for conn in opened:
+        if not conn.is_closed():
+            conn.terminate()
+
+
+@asynccontextmanager
 async def ground(
     dsn: str, names: str, routes: str, dialects: Mapping[str, str] | None = None, failover_after_s: float = 1.0
 ) -> AsyncIterator[Ground]:
     """Carriers of one letter each, all bound; `routes` of the set-up file, `dialects` by carrier."""
+    async with _all_closed(), _ground(dsn, names, routes, dialects or {}, failover_after_s) as it:
+        yield it
+
+
+@asynccontextmanager
+async def _ground(
+    dsn: str, names: str, routes: str, dialects: Mapping[str, str], failover_after_s: float
+) -> AsyncIterator[Ground]:
     smscs = {name: Smsc() for name in names}
     for smsc in smscs.values():
         await smsc.simulator.start()
     text = '[[account]]\nname = "acme"\n[[plan]]\nname = "otp"\naccount = "acme"\n'
     for name, smsc in smscs.items():
-        dialect = (dialects or {}).get(name, "{}")
+        dialect = dialects.get(name, "{}")
         text += _CARRIER.format(name=name, port=smsc.simulator.port, dialect=dialect)
     conn = await db.connect(dsn, name="test")
     around = declared.Surroundings(KEY, Policy(), {"PW": "pw"}, Path(), "test")
     await declared.apply(conn, declared.read(text + routes, "set-up.toml"), around)
     settings = load(environ={"TRUNKLINE_FAILOVER_AFTER_S": str(failover_after_s)})
-    watch, database_clock = ProvisioningWatch(dsn, KEY), DatabaseClock(dsn)
+    watch, database_clock = ProvisioningWatch(dsn, KEY, poll_s=0.1), DatabaseClock(dsn)
     await watch.start()
     await database_clock.measure()
     carriers = CarrierWatch(dsn, down_after_s=failover_after_s)
@@ -151,8 +181,6 @@ async def ground(
             task.cancel()
         ended = await asyncio.gather(*works, return_exceptions=True)
         await watch.stop()
-        await carriers.close()
-        database_clock._standing.abandon()
         await conn.close()
         for smsc in smscs.values():
             await smsc.simulator.stop()

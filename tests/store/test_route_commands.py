@@ -76,11 +76,11 @@ def operator(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_routes_in_their_order_and_why(operator: Operator) -> None:
-    arguments = ["route", "explain", "+447911123456", "--plan", "otp", "--sender", "12345"]
+    arguments = ["route", "explain", "+447912123456", "--plan", "otp", "--sender", "12345"]
     code, out, err = operator.call(*arguments)
     assert (code, err) == (0, "")
     head, who, _, titles, *rows, _, ending = out.splitlines()
-    assert head == "+447911123456  GB, network 23410 O2 (UK)"
+    assert head == "+447912123456  GB, network 23410 O2 (UK)"
     assert who == "plan acme/otp, sender 12345 (short code)"
     assert titles.split() == ["route", "carrier", "priority", "for", "leads", "to", "cost"]
     assert ending == "goes to east by route otp"
@@ -97,7 +97,7 @@ def test_routes_in_their_order_and_why(operator: Operator) -> None:
 
 
 def test_as_json_and_without_a_plan(operator: Operator) -> None:
-    code, out, _ = operator.call("route", "explain", "+447911123456", "--json")
+    code, out, _ = operator.call("route", "explain", "+447912123456", "--json")
     found = json.loads(out)
     assert code == 0
     assert (found["plan"], found["sender"], found["country"], found["mccmnc"]) == (None, None, "GB", "23410")
@@ -116,19 +116,19 @@ def test_as_json_and_without_a_plan(operator: Operator) -> None:
 
 def test_nothing_is_up_or_nothing_fits(operator: Operator) -> None:
     operator.execute("UPDATE carrier_lease SET ready_at = now() - interval '1 minute'")
-    assert operator.call("route", "explain", "+447911123456", "--plan", "otp")[1].splitlines()[-1] == (
+    assert operator.call("route", "explain", "+447912123456", "--plan", "otp")[1].splitlines()[-1] == (
         "waits in the queue of east: no carrier takes messages"
     )
     operator.execute("UPDATE route SET active = false")
-    _, out, _ = operator.call("route", "explain", "+447911123456")
+    _, out, _ = operator.call("route", "explain", "+447912123456")
     assert out.splitlines()[-1].startswith("no route: ")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["0791112345"], 2, "write the number as +447911123456"),
-        (["+447911123456", "--plan", "otpp"], 65, "there is no plan otpp"),
+        (["0791112345"], 2, "write the number as +447912123456"),
+        (["+447912123456", "--plan", "otpp"], 65, "there is no plan otpp"),
     ],
 )
 def test_what_cannot_be_asked(operator: Operator, arguments: list[str], code: int, says: str) -> None:

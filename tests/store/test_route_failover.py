@@ -167,14 +167,12 @@ def test_parts_stay_together(trial: Callable[..., None]) -> None:
 
 def test_a_route_that_is_gone_ends_a_message_only_when_it_must_be_known(trial: Callable[..., None]) -> None:
     async def work(it: Ground) -> None:
-        smsc = it.smscs["a"].simulator
-        port = smsc.port
-        await smsc.stop()
-        msg_id = await it.send(TO)
+        msg_id = await it.send(TO, later_s=30)
         await it.conn.execute("UPDATE route SET active = false")
         while list(it.context.provisioning().routes):
-            await clock.sleep(0.05)
-        await smsc.start(port=port)
+            await clock.sleep(0.02)
+        await it.conn.execute("UPDATE mt_later SET due_at = trunkline_now()")
+        await it.until("SELECT outcome = 'no_route' FROM attempt")
         assert await it.put_off(msg_id) == ("a", 5)
         await it.conn.execute("UPDATE clock SET shift = shift + interval '61 seconds'")
         assert await it.final(msg_id) == ("FAILED", 304)

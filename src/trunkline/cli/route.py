@@ -15,7 +15,7 @@ from trunkline.cli.database import with_connection
 from trunkline.cli.failures import DATA, Failed
 from trunkline.cli.options import DATABASE, settings_options
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.provisioning import CarrierId
+from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.domain.routes import (
     BEGUN,
     COUNTRY,
@@ -97,11 +97,11 @@ def explain(
     and whether its carrier takes messages. docs/routing.md says how.
 
     \b
-    trunkline route explain +447911123456
-    trunkline route explain +447911123456 --plan otp --sender 12345
+    trunkline route explain +447912123456
+    trunkline route explain +447912123456 --plan otp --sender 12345
     """
     if not well_formed(number):
-        raise click.BadParameter("write the number as +447911123456", param_hint="NUMBER")
+        raise click.BadParameter("write the number as +447912123456", param_hint="NUMBER")
     the_id = msg_id or MsgIds().new(wall_ms())
 
     async def work(conn: Connection) -> tuple[Explanation, _Names, int]:
@@ -132,7 +132,7 @@ async def _look(
         ranges = [row for row in await numbers.around(conn, number) if row["is_valid"]]
     accounts = {key: row["name"] for key, row in rows["account"].items()}
     plans = {key: f"{accounts[row['account_id']]}/{row['name']}" for key, row in rows["plan"].items()}
-    plan_id = 0 if plan is None else _plan_id(rows["plan"], plans, plan)
+    plan_id = PlanId(0 if plan is None else _plan_id(rows["plan"], plans, plan))
     mccmnc = ranges_of((row["first"], row["last"], row["mccmnc"], row["valid_from_s"]) for row in ranges).mccmnc_of(
         number
     )
@@ -170,7 +170,7 @@ def _rendered(found: Explanation, names: _Names, head: Mapping[str, Any]) -> lis
         + (f" ({head['sender_kind']})" if head["sender_kind"] else ""),
         "",
     ]
-    table = [("", "route", "carrier", "priority", "for", "leads to", "cost", "")]
+    table: list[tuple[str, ...]] = [("", "route", "carrier", "priority", "for", "leads to", "cost", "")]
     table += [_row(one, names) for one in found.weighed]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     if found.weighed:
@@ -213,12 +213,11 @@ def _destination(one: Weighed) -> str:
 
 def _remarks(one: Weighed, names: _Names) -> list[str]:
     used = one.fit.route
-    if one.instead is not None:
-        if one.is_cut_off:
-            return [f"not tried: {one.instead.name} has fallback off"]
-        return [f"not tried: {one.instead.name} counts for this carrier"]
     said = ["taken"] if one.is_taken else []
-    if one.is_down:
+    if one.instead is not None:
+        why = "has fallback off" if one.is_cut_off else "counts for this carrier"
+        said.append(f"not tried: {one.instead.name} {why}")
+    elif one.is_down:
         since = names.unready.get(used.carrier_id)
         said.append("down" if since is None else f"down since {since.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}")
     if one.is_set_back:

@@ -10,7 +10,7 @@ from uuid import UUID
 from trunkline.domain.provisioning import AccountId, CarrierId, PlanId
 from trunkline.domain.quality import Measured, Quality
 from trunkline.domain.routes import Choice, Fit, Route, Routes, rank, sender_kind
-from trunkline.mt.route import Step, chosen, in_order
+from trunkline.mt.route import Step, chosen, in_order, is_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def explain(
                 is_taken=False,
                 is_down=not live(fit.route.carrier_id),
                 quality=measured.get((fit.route.carrier_id, country)),
-                is_set_back=False,
+                is_set_back=is_short(fit.route, country, measured),
                 share=None,
                 after=None,
                 instead=same or last,

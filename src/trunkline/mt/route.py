@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning
-from trunkline.domain.quality import LEAST_MESSAGES, Measured, Quality
+from trunkline.domain.quality import LEAST_MESSAGES, Measured
 from trunkline.domain.routes import (
     BEGUN,
     DOWN,
@@ -40,11 +40,13 @@ class Step(NamedTuple):
 
     fit: Fit
     is_drawn: bool
-    is_set_back: bool
+    is_set_back: bool  # to the end, because its carrier falls short
+    is_moved_up: bool  # because one before it is set back
 
 
-def falls_short(route: Route, quality: Quality | None) -> bool:
-    """Whether a carrier delivers worse than the route asks. Of few messages nothing can be said."""
+def is_short(route: Route, country: str | None, measured: Measured) -> bool:
+    """Whether the route's carrier delivers worse to a country than it asks. Of few messages nothing can be said."""
+    quality = measured.get((route.carrier_id, country)) if route.is_measured else None
     if quality is None or quality.messages < LEAST_MESSAGES:
         return False
     if route.min_delivery_percent is not None and quality.delivery_percent < route.min_delivery_percent:
@@ -58,8 +60,8 @@ def in_order(ranked: Ranked, msg_id: UUID, country: str | None, measured: Measur
     set_back: list[Step] = []
     for tie in ranked.ties:
         for fit in drawn(tie, msg_id):
-            short = fit.route.is_measured and falls_short(fit.route, measured.get((fit.route.carrier_id, country)))
-            (set_back if short else good).append(Step(fit, len(tie) > 1, short))
+            short = is_short(fit.route, country, measured)
+            (set_back if short else good).append(Step(fit, len(tie) > 1, short, bool(set_back)))
     seen: set[CarrierId] = set()
     steps = []
     for step in good + set_back:
@@ -84,7 +86,7 @@ def chosen(steps: Sequence[Step], live: Callable[[CarrierId], bool], refused: Re
         why |= DRAWN
     for before in steps[:place]:
         why |= REFUSED if before.fit.route.carrier_id in refused else DOWN if up else 0
-    if any(one.is_set_back for one in steps):
+    if step.is_set_back or step.is_moved_up:
         why |= SET_BACK
     carrier_id = step.fit.route.carrier_id
     others = tuple(one.fit.route.carrier_id for one in fresh if one is not step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -26,6 +26,11 @@ class Stranded(NamedTuple):
     recipient: str | None
     country: str | None
     mccmnc: str | None
+
+
+async def stranded(conn: Connection, carriers: Collection[CarrierId]) -> list[CarrierId]:
+    """Those of the carriers that messages wait for."""
+    return [row[0] for row in await conn.fetch(_SQL.stranded, list(carriers))]
 
 
 async def waiting(conn: Connection, carrier_id: CarrierId, lane: Lane, after: UUID, most: int) -> list[Stranded]:

@@ -42,8 +42,10 @@ class Diverting:
         for known in (self._left, self._stayed_at):
             for carrier_id in [one for one in known if one not in down]:
                 del known[carrier_id]
+        if not down:
+            return False
         more = False
-        for carrier_id in down:
+        for carrier_id in await diverting.stranded(conn, down):
             async with conn.transaction():
                 if await overdue.try_task(conn, f"divert {carrier_id}"):
                     more |= await self._batch(conn, carrier_id)

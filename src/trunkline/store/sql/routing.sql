@@ -12,6 +12,11 @@ CROSS JOIN LATERAL (
                       - interval '1 minute'
     GROUP BY carrier_id OFFSET 0) AS a
 
+-- name: stranded
+-- Of carriers $1, those that have messages in their queue.
+SELECT carrier_id FROM unnest($1::int[]) AS c(carrier_id)
+WHERE EXISTS (SELECT FROM mt_queue q WHERE q.carrier_id = c.carrier_id)
+
 -- name: waiting
 -- Of one lane of a carrier ($1 carrier, $2 priority, $3 plan), the messages after $4 and what they are routed by.
 SELECT q.msg_id, q.missing, q.tries, m.parts, m.sender, m.recipient, m.country, m.mccmnc
@@ -67,7 +72,7 @@ WHERE EXISTS (SELECT FROM msg m WHERE m.plan_id = p.plan_id AND m.msg_id >= $1 A
 -- How the messages of plans $1 were delivered: the first $4 of each between ids $2 and $3, by position, that were
 -- submitted at $5 or later. $6: DELIVERED.
 SELECT r.carrier_id, m.country, count(*) AS messages, count(*) FILTER (WHERE m.status = $6::smallint) AS delivered,
-       percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM m.final_at - m.sent_at))
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM m.final_at - m.sent_at)::float8)
            FILTER (WHERE m.status = $6::smallint) AS p95_s
 FROM unnest($1::int[]) AS p(plan_id)
 CROSS JOIN unnest($2::uuid[], $3::uuid[]) AS slice(since, until)
