@@ -174,11 +174,13 @@ def test_transactional_traffic_may_be_exempt(database: str) -> None:
 
 def test_where_all_are_exempt_stop_is_a_message_as_any_other(database: str) -> None:
     async def test(there: ConsentGround) -> None:
-        await there.begin(p1=Consent(opt_out=Scope.OFF), p2=Consent(opt_out=Scope.OFF))
+        own = {(1, "fini"): Keyword(1, Does.STOP, "never said"), (1, "what"): Keyword(1, Does.HELP, "Call us")}
+        await there.begin(p1=Consent(opt_out=Scope.OFF), p2=Consent(opt_out=Scope.OFF), keywords=own)
         await there.ground.dispatcher()
-        for text in ("STOP", "HELP", "START"):
+        for text in ("STOP", "HELP", "START", "fini", "what"):
             await there.says(text)
-        assert (await there.opted_out(), await there.replies()) == ([], [])
+        assert await there.opted_out() == []
+        assert [text for *_, text, _ in await there.replies()] == ["Call us"]
 
     on_consent_ground(database, test)
 

@@ -60,7 +60,7 @@ def act_of(provisioning: Provisioning, owner: Owner, source: str, mo_id: UUID) -
     else:
         return None
     plans = [plan]
-    if does is not Does.REPLY:
+    if own is None or does in (Does.STOP, Does.START):
         plans = _about(provisioning, owner, plan, does)
         if not plans:
             return None
