@@ -295,6 +295,7 @@ class Routes:
         self._of_everybody = _Table()
         self._prefixes: set[str] = set()
         self._lengths: list[int] = []  # of those, the longest first
+        self._name_senders = self._name_countries = self._name_networks = False
         self._kept: dict[tuple[PlanId | None, int, str | None, str | None, str], Ranked] = {}
         for route in routes:
             self.add(route)
@@ -315,6 +316,9 @@ class Routes:
         else:
             table = self._of_everybody
         table.add(route)
+        self._name_senders |= route.senders != EVERY_KIND
+        self._name_countries |= route.countries is not None
+        self._name_networks |= route.networks is not None
         for prefix in route.prefixes or ():
             self._prefixes.add(prefix)
             if len(prefix) not in self._lengths:
@@ -332,7 +336,13 @@ class Routes:
         """The routes for a message of a plan, which belongs to the account; `digits`: the recipient without "+"."""
         longest = self._longest(digits)
         own = plan_id if plan_id in self._of_plans or account_id in self._of_accounts else None
-        key = (own, senders, country, mccmnc, longest)
+        key = (
+            own,
+            senders if self._name_senders else EVERY_KIND,
+            country if self._name_countries else None,
+            mccmnc if self._name_networks else None,
+            longest,
+        )
         found = self._kept.get(key)
         if found is None:
             entries: list[_Entry] = []
