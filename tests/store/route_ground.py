@@ -133,6 +133,7 @@ async def _all_closed() -> AsyncIterator[None]:
     for conn in opened:
         if not conn.is_closed():
             conn.terminate()
+    await clock.sleep(0)  # their transports end in the loop's next turn
 
 
 @asynccontextmanager

@@ -7,8 +7,9 @@ is not known here: mt/route.py asks that of each message.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from math import inf, log
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -56,10 +57,10 @@ class Route(Struct, frozen=True, gc=False):
         return self.min_delivery_percent is not None or self.max_receipt_s is not None
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        """What goes before everything else, the lowest first: priority, whose it is, kinds of senders."""
+    def rank(self) -> int:
+        """What goes before everything else, the lowest first: priority, whose it is, whether it names senders."""
         customer = 0 if self.plan_id is not None else 1 if self.account_id is not None else 2
-        return -self.priority, customer, int(self.senders == EVERY_KIND)
+        return (-self.priority * 3 + customer) * 2 + (self.senders == EVERY_KIND)
 
 
 class Fit(NamedTuple):
@@ -74,24 +75,11 @@ class Choice(NamedTuple):
 
     carrier_id: CarrierId
     routed: int | None = None
-    others: tuple[CarrierId, ...] = ()
+    others: Iterable[CarrierId] = ()
     elsewhere: int = 0  # so many other carriers have refused it before
 
 
 Tie: TypeAlias = tuple[Fit, ...]
-
-
-class Ranked(NamedTuple):
-    """The routes that fit a message in their order; those of a tie are equals, and share by weight."""
-
-    ties: tuple[Tie, ...]
-    # Where nothing depends on the message or on how carriers deliver, the whole answer: the n-th choice is for when all
-    # before it are down, `waiting` for when all are. Empty otherwise.
-    choices: tuple[Choice, ...] = ()
-    waiting: Choice | None = None
-
-
-NOWHERE = Ranked(())
 
 
 def routed(route_id: int, why: int) -> int:
@@ -129,49 +117,116 @@ def _lot(msg_id: int, route: Route) -> float:
     return -log(((mixed ^ mixed >> 31) + 1) / 0x10000000000000001) / route.weight
 
 
-def rank(fits: Iterable[Fit]) -> Ranked:
-    """Routes that fit a message, in their order.
+# A route with what it is ordered by: its rank, less its narrowness, its cost, its id; and its carrier. No two are equal
+# in this, so routes themselves are never compared.
+_Entry: TypeAlias = tuple[int, int, float, int, CarrierId, Route]
+
+
+def _entry(route: Route, narrowness: int) -> _Entry:
+    cost = inf if route.cost_micro is None else route.cost_micro
+    return route.rank, -narrowness, cost, route.route_id, route.carrier_id, route
+
+
+class Ranked:
+    """The routes that fit a message in their order.
 
     By priority, then whose they are, then kinds of senders. Of those that are equal in this, each carrier's narrowest
-    counts; the cheaper first (no cost: last), then the narrower.
+    counts; the cheaper first (no cost: last), then the narrower. Iterated over: the carriers after the first.
     """
-    ties: list[Tie] = []
-    by_rank = sorted(fits, key=lambda fit: (fit.route.rank, -fit.narrowness, _cost(fit.route), fit.route.route_id))
-    for _, group in groupby(by_rank, key=lambda fit: fit.route.rank):
-        narrowest: dict[CarrierId, Fit] = {}
-        for fit in group:
-            narrowest.setdefault(fit.route.carrier_id, fit)
-        in_order = sorted(narrowest.values(), key=_standing)
-        for _, equals in groupby(in_order, key=_standing):
-            ties.append(tuple(equals))
-            if not all(fit.route.fallback for fit in ties[-1]):
-                return _answered(tuple(ties))
-    return _answered(tuple(ties))
+
+    __slots__ = ("_entries", "_ties", "first")
+
+    def __init__(self, entries: list[_Entry]) -> None:
+        self._entries = entries
+        self._ties: tuple[Tie, ...] | None = None
+        # The choice, unless its carrier is down or has refused the message. None: it depends on the message's draw, or
+        # on how carriers deliver; or there is no route.
+        self.first = self._first() if entries else None
+
+    def _first(self) -> Choice | None:
+        """By one look at each, since this is all that is asked of nearly every message."""
+        rank = min(self._entries)[0]
+        narrowest: dict[CarrierId, _Entry] = {}
+        for entry in self._entries:
+            if entry[0] == rank:
+                known = narrowest.get(entry[4])
+                if known is None or entry < known:
+                    narrowest[entry[4]] = entry
+        best: _Entry | None = None
+        is_tied = False
+        for entry in narrowest.values():
+            if best is None or entry[2] < best[2] or (entry[2] == best[2] and entry[1] < best[1]):
+                best, is_tied = entry, False
+            elif entry[1] == best[1] and entry[2] == best[2]:
+                is_tied = True
+        if best is None or is_tied or best[5].is_measured:
+            return None
+        return Choice(best[4], routed(best[3], 0), self)
+
+    @property
+    def ties(self) -> tuple[Tie, ...]:
+        """All of them; those of a tie are equals, and share by weight."""
+        if self._ties is None:
+            self._ties = tuple(_ties(sorted(self._entries)))
+        return self._ties
+
+    def __iter__(self) -> Iterator[CarrierId]:
+        carriers = dict.fromkeys(fit.route.carrier_id for tie in self.ties for fit in tie)
+        return islice(carriers, 1, None)
 
 
-def _cost(route: Route) -> float:
-    return inf if route.cost_micro is None else route.cost_micro
+def _ties(entries: list[_Entry]) -> Iterator[Tie]:
+    for _, group in groupby(entries, key=itemgetter(0)):
+        narrowest: dict[CarrierId, tuple[float, int, int, Route]] = {}
+        for _, less_narrow, cost, route_id, carrier_id, route in group:
+            narrowest.setdefault(carrier_id, (cost, less_narrow, route_id, route))
+        for _, equals in groupby(sorted(narrowest.values()), key=itemgetter(0, 1)):
+            tie = tuple(Fit(route, -less_narrow) for _, less_narrow, _, route in equals)
+            yield tie
+            if not all(fit.route.fallback for fit in tie):
+                return
 
 
-def _standing(fit: Fit) -> tuple[float, int]:
-    return _cost(fit.route), -fit.narrowness
+def rank(fits: Iterable[Fit]) -> Ranked:
+    """Routes that fit a message, put in order."""
+    return Ranked([_entry(*fit) for fit in fits])
 
 
-def _answered(ties: tuple[Tie, ...]) -> Ranked:
-    if not ties or any(len(tie) > 1 or tie[0].route.is_measured for tie in ties):
-        return Ranked(ties)
-    first: dict[CarrierId, Route] = {}
-    for tie in ties:
-        first.setdefault(tie[0].route.carrier_id, tie[0].route)
-    choices = tuple(
-        Choice(
-            carrier_id,
-            routed(route.route_id, DOWN if place else 0),
-            tuple(other for other in first if other != carrier_id),
-        )
-        for place, (carrier_id, route) in enumerate(first.items())
+NOWHERE = Ranked([])
+
+
+class _Bucket:
+    """Routes of one customer to one destination."""
+
+    __slots__ = ("_counting", "entries", "is_plain")
+
+    def __init__(self) -> None:
+        self.entries: list[_Entry] = []
+        self.is_plain = True  # nothing but where they lead decides whether they fit
+        self._counting: list[_Entry] | None = None
+
+    def add(self, entry: _Entry) -> None:
+        self.entries.append(entry)
+        self.is_plain &= _is_plain(entry)
+
+    def counting(self) -> list[_Entry]:
+        """Those that may count: of a carrier's routes that fit the same messages, the cheapest."""
+        if self._counting is None:
+            best: dict[object, _Entry] = {}
+            for entry in sorted(self.entries):
+                route = entry[5]
+                best.setdefault((entry[0], entry[4], route.senders, route.networks, route.countries), entry)
+            self._counting = list(best.values())
+        return self._counting
+
+
+def _is_plain(entry: _Entry) -> bool:
+    route, narrowness = entry[5], -entry[1]
+    return (
+        route.senders == EVERY_KIND
+        and (narrowness <= COUNTRY or route.countries is None)
+        and (narrowness <= NETWORK or route.networks is None)
     )
-    return Ranked(ties, choices, choices[0]._replace(routed=routed(ties[0][0].route.route_id, NONE_UP)))
 
 
 class _Table:
@@ -180,58 +235,56 @@ class _Table:
     __slots__ = ("anywhere", "countries", "lengths", "networks", "prefixes")
 
     def __init__(self) -> None:
-        self.anywhere: list[Route] = []
-        self.countries: dict[str, list[Route]] = {}
-        self.networks: dict[str, list[Route]] = {}
-        self.prefixes: dict[str, list[Route] | Route] = {}  # nearly all of a hundred thousand stand alone
+        self.anywhere = _Bucket()
+        self.countries: dict[str, _Bucket] = {}
+        self.networks: dict[str, _Bucket] = {}
+        self.prefixes: dict[str, _Bucket] = {}
         self.lengths: list[int] = []
 
     def add(self, route: Route) -> None:
         if route.prefixes is not None:
             for prefix in dict.fromkeys(route.prefixes):
-                beside = self.prefixes.setdefault(prefix, route)
-                if isinstance(beside, list):
-                    beside.append(route)
-                elif beside is not route:
-                    self.prefixes[prefix] = [beside, route]
+                self.prefixes.setdefault(prefix, _Bucket()).add(_entry(route, PREFIX + len(prefix)))
                 if len(prefix) not in self.lengths:
                     self.lengths.append(len(prefix))
         elif route.networks is not None:
             for network in dict.fromkeys(route.networks):
-                self.networks.setdefault(network, []).append(route)
+                self.networks.setdefault(network, _Bucket()).add(_entry(route, NETWORK))
         elif route.countries is not None:
             for country in dict.fromkeys(route.countries):
-                self.countries.setdefault(country, []).append(route)
+                self.countries.setdefault(country, _Bucket()).add(_entry(route, COUNTRY))
         else:
-            self.anywhere.append(route)
+            self.anywhere.add(_entry(route, ANYWHERE))
 
-    def leading(self, digits: str, country: str | None, mccmnc: str | None) -> Iterator[Fit]:
-        """Routes to a number. One may come twice, by two of its prefixes."""
-        for length in self.lengths:
-            found = self.prefixes.get(digits[:length]) if length <= len(digits) else None
-            for route in () if found is None else found if isinstance(found, list) else (found,):
-                if (route.networks is None or mccmnc in route.networks) and _leads_to(route, country):
-                    yield Fit(route, PREFIX + length)
-        if mccmnc is not None:
-            for route in self.networks.get(mccmnc, ()):
-                if _leads_to(route, country):
-                    yield Fit(route, NETWORK)
-        if country is not None:
-            for route in self.countries.get(country, ()):
-                yield Fit(route, COUNTRY)
-        for route in self.anywhere:
-            yield Fit(route, ANYWHERE)
+    def leading(self, longest: str, country: str | None, mccmnc: str | None) -> list[_Bucket]:
+        """Where the routes are that may lead to a number; `longest`: the longest known prefix of it."""
+        found = [self.anywhere]
+        if mccmnc is not None and mccmnc in self.networks:
+            found.append(self.networks[mccmnc])
+        if country is not None and country in self.countries:
+            found.append(self.countries[country])
+        if longest:
+            for length in self.lengths:
+                if length <= len(longest) and (bucket := self.prefixes.get(longest[:length])) is not None:
+                    found.append(bucket)
+        return found
 
 
-def _leads_to(route: Route, country: str | None) -> bool:
-    return route.countries is None or country in route.countries
+def _fits(entry: _Entry, senders: int, country: str | None, mccmnc: str | None) -> bool:
+    """Whether a route that is found by its narrowest says nothing else against a message."""
+    route, narrowness = entry[5], -entry[1]
+    return (
+        bool(route.senders & senders)
+        and (narrowness <= COUNTRY or route.countries is None or country in route.countries)
+        and (narrowness <= NETWORK or route.networks is None or mccmnc in route.networks)
+    )
 
 
 class Routes:
     """All routes that are used, filled once by `add` and then only asked. Iterated over, they come as they were added.
 
-    Answers are remembered: what fits depends on plan, kind of sender, country, network, and the longest prefix of any
-    route that the number begins with.
+    Answers are remembered: what fits depends on the plan (where it or its account has routes), kind of sender, country,
+    network, and the longest prefix of any route that the number begins with.
     """
 
     def __init__(self, routes: Iterable[Route] = (), version: int = 0) -> None:
@@ -242,7 +295,8 @@ class Routes:
         self._of_everybody = _Table()
         self._prefixes: set[str] = set()
         self._lengths: list[int] = []  # of those, the longest first
-        self._kept: dict[tuple[PlanId, int, str | None, str | None, str], Ranked] = {}
+        self._name_senders = self._name_countries = self._name_networks = False
+        self._kept: dict[tuple[PlanId | None, int, str | None, str | None, str], Ranked] = {}
         for route in routes:
             self.add(route)
 
@@ -262,6 +316,9 @@ class Routes:
         else:
             table = self._of_everybody
         table.add(route)
+        self._name_senders |= route.senders != EVERY_KIND
+        self._name_countries |= route.countries is not None
+        self._name_networks |= route.networks is not None
         for prefix in route.prefixes or ():
             self._prefixes.add(prefix)
             if len(prefix) not in self._lengths:
@@ -277,15 +334,22 @@ class Routes:
         mccmnc: str | None,
     ) -> Ranked:
         """The routes for a message of a plan, which belongs to the account; `digits`: the recipient without "+"."""
-        longest = ""
-        for length in self._lengths:
-            if digits[:length] in self._prefixes:
-                longest = digits[:length]
-                break
-        key = (plan_id, senders, country, mccmnc, longest)
+        longest = self._longest(digits)
+        own = plan_id if plan_id in self._of_plans or account_id in self._of_accounts else None
+        key = (
+            own,
+            senders if self._name_senders else EVERY_KIND,
+            country if self._name_countries else None,
+            mccmnc if self._name_networks else None,
+            longest,
+        )
         found = self._kept.get(key)
         if found is None:
-            found = rank(self.fits(plan_id, account_id, senders, digits, country, mccmnc))
+            entries: list[_Entry] = []
+            for bucket in self._leading(plan_id, account_id, longest, country, mccmnc):
+                counting = bucket.counting()
+                entries += counting if bucket.is_plain else [e for e in counting if _fits(e, senders, country, mccmnc)]
+            found = Ranked(entries)
             if len(self._kept) >= _KEPT_COUNT:
                 self._kept.clear()
             self._kept[key] = found
@@ -300,12 +364,25 @@ class Routes:
         country: str | None,
         mccmnc: str | None,
     ) -> Iterator[Fit]:
-        """Every route that fits, in no order."""
-        tables = [self._of_plans.get(plan_id), self._of_everybody]
-        if account_id is not None:
-            tables.append(self._of_accounts.get(account_id))
-        for table in tables:
-            if table is not None:
-                for fit in table.leading(digits, country, mccmnc):
-                    if fit.route.senders & senders:
-                        yield fit
+        """Every route that fits, in no order; one may come twice, by two of its prefixes."""
+        for bucket in self._leading(plan_id, account_id, self._longest(digits), country, mccmnc):
+            for entry in bucket.entries:
+                if _fits(entry, senders, country, mccmnc):
+                    yield Fit(entry[5], -entry[1])
+
+    def _longest(self, digits: str) -> str:
+        """The longest prefix of any route that the number begins with."""
+        for length in self._lengths:
+            if digits[:length] in self._prefixes:
+                return digits[:length]
+        return ""
+
+    def _leading(
+        self, plan_id: PlanId, account_id: AccountId | None, longest: str, country: str | None, mccmnc: str | None
+    ) -> list[_Bucket]:
+        found = self._of_everybody.leading(longest, country, mccmnc)
+        if plan_id in self._of_plans:
+            found += self._of_plans[plan_id].leading(longest, country, mccmnc)
+        if account_id in self._of_accounts:
+            found += self._of_accounts[account_id].leading(longest, country, mccmnc)
+        return found

@@ -106,9 +106,12 @@ def _criterion(before: Step, step: Step) -> str:
     one, other = before.fit.route, step.fit.route
     if before.is_set_back != step.is_set_back:
         return "quality"
-    for name, place in (("priority", 0), ("customer", 1), ("sender kinds", 2)):
-        if one.rank[place] != other.rank[place]:
-            return name
+    if one.priority != other.priority:
+        return "priority"
+    if one.rank // 2 != other.rank // 2:
+        return "customer"
+    if one.rank != other.rank:
+        return "sender kinds"
     if one.cost_micro != other.cost_micro:
         return "cost"
     return "destination" if before.fit.narrowness != step.fit.narrowness else "weight"

@@ -125,11 +125,8 @@ class Router:
         return self._of(ranked, country, msg_id, refused)
 
     def _of(self, ranked: Ranked, country: str | None, msg_id: UUID, refused: Refusals) -> Choice | None:
-        if ranked.choices and not refused:
-            for choice in ranked.choices:
-                if self._live(choice.carrier_id):
-                    return choice
-            return ranked.waiting
+        if ranked.first is not None and not refused and self._live(ranked.first.carrier_id):
+            return ranked.first
         return chosen(in_order(ranked, msg_id, country, self._measured()), self._live, refused)
 
     def first_choice(
@@ -186,8 +183,8 @@ class Router:
         ranked = ranked_for(
             provisioning, message.plan_id, content.sender, content.recipient, content.country, content.mccmnc
         )
-        if ranked.choices and ranked.choices[0].carrier_id == here and not refused:
-            return ranked.choices[0]  # nearly every message; who claims is up
+        if ranked.first is not None and ranked.first.carrier_id == here and not refused:
+            return ranked.first  # nearly every message; who claims is up
         return self._of(ranked, content.country, message.msg_id, refused)
 
 

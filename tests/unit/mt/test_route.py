@@ -174,7 +174,7 @@ def test_only_carriers_that_have_not_refused_are_named_as_others() -> None:
     def choose(refused: dict[int, bool]) -> tuple[int, tuple[int, ...], int]:
         choice = Router().choose(THREE, PLAN, "12345", "+46701234567", "SE", None, ID, refused)
         assert choice is not None
-        return choice.carrier_id, choice.others, choice.elsewhere
+        return choice.carrier_id, tuple(choice.others), choice.elsewhere
 
     assert choose({}) == (A, (B, C), 0)
     assert choose({A: False}) == (B, (C,), 1)
@@ -229,4 +229,4 @@ def test_only_carriers_of_routes_that_fit_are_asked() -> None:
 
     routes = installation(route(1, A, countries=("NO",)), route(2, B), route(3, C, plan_id=OTHER_PLAN))
     Router(live).choose(routes, PLAN, "12345", "+4790000000", "NO", None, ID)
-    assert asked == [A, B]
+    assert set(asked) == {A, B}
