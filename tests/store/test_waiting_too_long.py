@@ -11,6 +11,7 @@ from test_status_moves import HOUR_S, Life, PlayedLink, live
 from trip_rows import passes
 
 from trunkline.carriers.dialect import from_mapping
+from trunkline.domain.routes import Choice
 from trunkline.mt import dispatch
 from trunkline.mt.outcome import NO_RESPONSE
 from trunkline.store import queue
@@ -27,7 +28,9 @@ async def claim_and_submit(life: Life) -> None:
     )
     assert claimed
     contents = await queue.contents(life.conn, claimed)
-    life.dispatch._submit_all(claimed, contents, await queue.database_now(life.conn))
+    batch = [(*one, Choice(1)) for one in zip(claimed, contents, strict=True)]
+    by = asyncio.get_running_loop().time() + 60
+    life.dispatch._submit_all(batch, await queue.database_now(life.conn), by)
     await life.outcomes.drained()
 
 

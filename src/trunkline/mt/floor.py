@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from trunkline.store.queue import FIRST
+from trunkline.store.queue import FIRST, Claimed, Lane
 
 # A commit may become visible after one with a later id, so the floor stays behind what was claimed last.
 _FLOOR_LAG_S = 0.25
@@ -29,3 +30,15 @@ class Floor:
             if last > self.after:
                 self.after = last
         return self.after
+
+
+def raise_floors(lanes: Mapping[Lane, Floor], claimed: Sequence[Claimed], now: float) -> None:
+    """These were claimed, of lanes that may be known."""
+    last: dict[Lane, UUID] = {}
+    for message in claimed:
+        lane = Lane(message.priority, message.plan_id)
+        if lane not in last or message.msg_id > last[lane]:
+            last[lane] = message.msg_id
+    for lane, msg_id in last.items():
+        if lane in lanes:
+            lanes[lane].claimed(now, msg_id)
