@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -202,7 +202,7 @@ async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: S
 
 
 async def contents(
-    conn: Connection, claimed: Sequence[Claimed], quiet: Collection[PlanId] = ()
+    conn: Connection, claimed: Sequence[Claimed], quiet: Container[PlanId] = ()
 ) -> list[Content | None]:
     """What to submit of each, in order; None where the message is gone (retired meanwhile).
 
@@ -210,7 +210,8 @@ async def contents(
     """
     ids = [c.msg_id for c in claimed]
     keys = [(c.plan_id, c.msg_id) for c in claimed]
-    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids), list(quiet))
+    plans = {c.plan_id for c in claimed}
+    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids), list(plans), [one for one in plans if one in quiet])
     found: list[Content | None] = [None] * len(claimed)
     for row in rows:
         found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
