@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 
 from trunkline.domain.ids import MsgIds
-from trunkline.domain.provisioning import Carrier, Link, Plan, Provisioning, Route
+from trunkline.domain.provisioning import Carrier, Link, Plan, Provisioning
+from trunkline.domain.routes import Route, Routes
 from trunkline.mo.parts import Joiner
 from trunkline.roles.carrier import CarrierWork
 from trunkline.runtime.clock import wall_ms
@@ -82,7 +83,7 @@ class Ground:
         self.works: dict[int, CarrierWork] = {}
         self.submitted: list[SubmitSm] = []
         self.picture = Provisioning(
-            1, {}, {1: PLAN}, {}, {}, {}, {DESTINATION: 1}, {1: CARRIER}, (Route(1, "r", 1, 0, None, None),)
+            1, {}, {1: PLAN}, {}, {}, {}, {DESTINATION: 1}, {1: CARRIER}, Routes([Route(1, "r", 1)])
         )
         self.joiner = Joiner(provisioning=self.provisioning, ids=MsgIds(), now_ms=self.now_ms)
 

@@ -13,6 +13,7 @@ import click
 from trunkline.cli.database import actor, with_connection
 from trunkline.cli.failures import REFUSED, Failed
 from trunkline.cli.options import DATABASE, settings_options
+from trunkline.cli.route import by_route
 from trunkline.domain.errors import error_message
 from trunkline.domain.status import Status
 from trunkline.runtime.log import masked
@@ -22,6 +23,8 @@ from trunkline.store import audit
 from trunkline.store.db import Connection
 from trunkline.store.timeline import Event, Timeline, Waiting, timeline
 
+# Attempts of which no byte went out; they say where the message goes instead.
+_MOVED = ("not_sent", "diverted")
 _HOOKS = {0: "inbound message", 1: "SENT", 2: "final state", 3: "correction"}
 
 
@@ -120,7 +123,11 @@ def told(event: Event) -> str:
         case "received":
             return f"received from {_place(row)}, keyword {_printable(row['keyword'] or '')!r}"
         case "claimed":
-            return f"claimed for {row['carrier']}: part {row['part_no']}, try {row['tries'] + 1}"
+            moved = row.get("outcome") in _MOVED
+            way = "" if moved else by_route(row.get("route"), row.get("routed"))
+            return (
+                f"claimed for {row['carrier']}{f' {way}' if way else ''}: part {row['part_no']}, try {row['tries'] + 1}"
+            )
         case "submitted":
             again = ", again after an unknown outcome" if row["resubmitted"] else ""
             took = (row["sent_at"] - row["claimed_at"]).total_seconds() * 1000
@@ -134,6 +141,8 @@ def told(event: Event) -> str:
         case "refused":
             status = "" if row["command_status"] is None else f" 0x{row['command_status']:08X}"
             then = f"; tried again at {_time(row['next_at'])}" if row["next_at"] else ""
+            if row["outcome"] in _MOVED and row["routed"] is not None:
+                then = f"; goes to {row['next_carrier'] or row['carrier']} {by_route(row['route'], row['routed'])}"
             return f"{row['outcome'].replace('_', ' ')}{status}: part {row['part_no']} at {_place(row)}{then}"
         case "receipt" | "receipt_parked":
             late = ", not taken up yet" if event.kind == "receipt_parked" else ""

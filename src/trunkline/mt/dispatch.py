@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from trunkline.carriers.dialect import Dialect
@@ -18,8 +18,11 @@ from trunkline.carriers.pool import Pool
 from trunkline.carriers.refusal import Action
 from trunkline.carriers.throttle import Throttle
 from trunkline.domain.provisioning import CarrierId, Provisioning
-from trunkline.mt import quiet, route
-from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, NO_ROUTE, OPTED_OUT, QUARANTINED, Outcomes
+from trunkline.domain.quality import Measured
+from trunkline.domain.routes import Choice
+from trunkline.mt import quiet
+from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, OPTED_OUT, QUARANTINED, Outcomes
+from trunkline.mt.route import Router, nothing_measured
 from trunkline.mt.submit import Ticket, submits, tickets
 from trunkline.mt.suspects import Suspects
 from trunkline.runtime import clock, log, metrics
@@ -83,8 +86,10 @@ class Dispatch:
         provisioning: Callable[[], Provisioning | None],
         live: Callable[[CarrierId], bool],
         may_write: Callable[[], bool],
+        measured: Callable[[], Measured] = nothing_measured,
     ) -> None:
-        """`live`: whether a carrier has a link up; `may_write`: whether our lease still holds for a socket write."""
+        """`live`: whether a carrier takes messages; `may_write`: whether our lease still holds for a socket write;
+        `measured`: how well carriers deliver."""
         self.pool = pool
         self.carrier_id = pool.carrier.carrier_id
         self.throttle = Throttle()
@@ -92,7 +97,7 @@ class Dispatch:
         self._dialect = dialect
         self._outcomes = outcomes
         self._provisioning = provisioning
-        self._live = live
+        self._router = Router(live, measured)
         self._may_write = may_write
         self._standing = Standing(dsn, name="dispatch")
         self._wake = asyncio.Event()
@@ -107,6 +112,11 @@ class Dispatch:
         self._loop = asyncio.get_running_loop()
         self._submitted = _SUBMITTED.of(pool.carrier.name)
         self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
+
+    @property
+    def takes(self) -> bool:
+        """Whether messages may be given to the carrier: it has a link up, and is not paused."""
+        return self.pool.up and self._loop.time() >= self._paused_until
 
     # Waking.
 
@@ -196,13 +206,15 @@ class Dispatch:
             return self._scanned_at < now - 0.05  # the lanes were known from before: look for others
         at = await self._time(conn)
         read_at = self._loop.time()
-        contents = await queue.contents(conn, claimed, quiet.plans(self._provisioning(), claimed))
+        provisioning = self._provisioning()
+        contents = await queue.contents(conn, claimed, quiet.plans(provisioning, claimed))
+        choices = await self._router.choices(conn, provisioning, self.carrier_id, claimed, contents)
         del self._lost[self._claim_no]
         self._raise_floors(claimed, now)
         if self._loop.time() > read_at + _WRITE_WITHIN_S:
             _log.warning("dispatch.late", carrier=self.pool.carrier.name, count=len(claimed))
             self._paused_until = max(self._paused_until, self._loop.time() + _LATE_PAUSE_S)
-        self._submit_all(claimed, contents, at, read_at + _WRITE_WITHIN_S)
+        self._submit_all(zip(claimed, contents, choices, strict=True), at, read_at + _WRITE_WITHIN_S)
         if len(claimed) < _FEW:
             await clock.sleep(_GATHER_S)
         return True
@@ -261,10 +273,10 @@ class Dispatch:
     # Submitting.
 
     def _submit_all(
-        self, claimed: Sequence[Claimed], contents: Sequence[Content | None], now: dt.datetime, give_back_by: float
+        self, batch: Iterable[tuple[Claimed, Content | None, Choice | None]], now: dt.datetime, give_back_by: float
     ) -> None:
         provisioning = self._provisioning()
-        for message, content in zip(claimed, contents, strict=True):
+        for message, content, choice in batch:
             if content is None or content.status is not None:
                 self._end(message, content, "over", QUARANTINED)  # the guard keeps a final status as it is
                 continue
@@ -278,18 +290,16 @@ class Dispatch:
                 for ticket in tickets(message, content):
                     self._outcomes.held(ticket, until)
                 continue
-            target: CarrierId | None = self.carrier_id
-            if provisioning is not None:
-                target = route.choose(provisioning, message.plan_id, content.country, self._live)
-            if target is None:
-                self._end(message, content, "no_route", NO_ROUTE)
-                continue
-            if target != self.carrier_id:
+            if choice is None:
                 for ticket in tickets(message, content):
-                    self._outcomes.not_sent(ticket, carrier_id=target)
+                    self._outcomes.without_route(ticket, now)
+                continue
+            if choice.carrier_id != self.carrier_id:
+                for ticket in tickets(message, content, choice):
+                    self._outcomes.not_sent(ticket)
                 continue
             try:
-                parts = submits(message, content, self._dialect, now)
+                parts = submits(message, content, self._dialect, now, choice)
             except (ValueError, LookupError) as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)

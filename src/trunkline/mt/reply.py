@@ -9,7 +9,7 @@ from trunkline.carriers.dialect import of_texts
 from trunkline.carriers.encode import measured
 from trunkline.domain.message import Submission
 from trunkline.domain.provisioning import Plan, Provisioning
-from trunkline.mt.route import first_choice
+from trunkline.mt.route import Router
 from trunkline.numbering.e164 import country_of
 
 # The highest that a plan can have: who says STOP while a campaign waits is answered before the rest of it.
@@ -24,7 +24,8 @@ def reply(
     if provisioning is None:
         return None
     country = country_of(recipient)
-    carrier_id = first_choice(provisioning, plan.plan_id, country)
+    # A hint, as at any acceptance: who claims it asks again, knowing which carriers are up.
+    carrier_id = Router().first_choice(provisioning, plan.plan_id, sender, recipient, country, None, msg_id)
     if carrier_id is None:
         return None
     size = measured(text, of_texts(provisioning.carriers[carrier_id].dialect))

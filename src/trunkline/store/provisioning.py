@@ -18,10 +18,10 @@ from trunkline.domain.provisioning import (
     Plan,
     PlanId,
     Provisioning,
-    Route,
     Token,
 )
 from trunkline.runtime.secret import seal, unseal
+from trunkline.store import routes
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 
@@ -41,7 +41,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("carrier_id", "name", "host", "port", "system_id", "password", "system_type", "bind_mode", "bind_count"),
         *("send_window", "tls", "timers", "active"),
     ),
-    "route": ("name", "carrier_id", "priority", "plan_id", "countries", "active"),
+    "route": (
+        *("name", "carrier_id", "priority", "plan_id", "countries", "active", "account_id", "prefixes", "networks"),
+        *("sender_kinds", "cost_micro", "weight", "min_delivery_percent", "max_receipt_s", "fallback"),
+    ),
     "keyword": ("plan_id", "address", "word", "does", "reply", "active"),
 }
 _JSON = frozenset({"consent", "dialect", "timers"})
@@ -57,8 +60,11 @@ def hook_secret_place(plan_public_id: str) -> str:
     return f"webhook secret of plan {plan_public_id}"
 
 
-async def load(conn: Connection, secret_key: bytes) -> Provisioning:
-    """The whole picture at one version. Raises SealBroken where `secret_key` is not the one it was stored under."""
+async def load(conn: Connection, secret_key: bytes, known: Provisioning | None = None) -> Provisioning:
+    """The whole picture at one version, but for the routes where there is one already: they are those of `known`.
+
+    Raises SealBroken where `secret_key` is not the one it was stored under.
+    """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         version = await conn.fetchval(_SQL.version)
         accounts = {AccountId(row["account_id"]): Account(**row) for row in await conn.fetch(_SQL.accounts)}
@@ -67,7 +73,7 @@ async def load(conn: Connection, secret_key: bytes) -> Provisioning:
         senders = await conn.fetch(_SQL.senders)
         carriers = await conn.fetch(_SQL.carriers)
         links = [row for row in await conn.fetch(_SQL.links) if row["active"]]
-        routes = await conn.fetch(_SQL.routes)
+        found = await routes.load(conn) if known is None else known.routes
         keywords = await conn.fetch(_SQL.keywords)
     by_id = {plan.plan_id: plan for plan in plans}
     return Provisioning(
@@ -79,7 +85,7 @@ async def load(conn: Connection, secret_key: bytes) -> Provisioning:
         senders={(PlanId(row["plan_id"]), row["address"]): row["state"] for row in senders},
         plan_of_destination=_destinations(senders, by_id),
         carriers={CarrierId(row["carrier_id"]): _carrier(row, links, secret_key) for row in carriers},
-        routes=tuple(_route(row) for row in routes if row["active"]),
+        routes=found,
         keywords=_keywords(keywords),
         plans_of_address=_senders_plans(senders),
     )
@@ -113,13 +119,6 @@ def _link(row: Mapping[str, Any], carrier: str, secret_key: bytes) -> Link:
     fields["password"] = unseal(secret_key, fields["password"], password_place(carrier, fields["name"])).decode()
     fields["timers"] = json.loads(fields["timers"])
     return Link(**fields)
-
-
-def _route(row: Mapping[str, Any]) -> Route:
-    fields = dict(row)
-    del fields["active"]
-    fields["countries"] = _set(fields["countries"])
-    return Route(**fields)
 
 
 def _set(values: list[Any] | None) -> frozenset[Any] | None:

@@ -110,7 +110,7 @@ def _events(message: Fields, rows: Mapping[str, list[Fields]]) -> Iterator[Event
             yield Event(created_at(row["reply_id"]), "replied", row)
     for name, column, kind in _TOLD:
         for row in rows.get(name, ()):
-            if row[column] is not None:
+            if row[column] is not None and not (kind == "claimed" and row.get("outcome") == "diverted"):
                 yield Event(row[column], kind, row)
 
 

@@ -186,7 +186,7 @@ WITH minding AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT true FROM opt_out WHERE plan_id = p.plan_id LIMIT 1) AS o
     WHERE q.consent->>'opt_out' IS DISTINCT FROM 'off'
 )
-SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status,
+SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status, m.mccmnc,
        CASE WHEN c.plan_id = ANY (ARRAY(SELECT plan_id FROM minding)) THEN (
            SELECT (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) IS NULL
            FROM opt_out o
@@ -201,13 +201,14 @@ CROSS JOIN LATERAL (
 -- name: accepted
 -- Parts that the carrier accepted: facts, stored whoever reports them. inflight and doubt are cleared in passing.
 WITH o AS (
-    SELECT * FROM unnest($2::accepted_part[])
+    SELECT * FROM unnest($2::accepted_part[], $3::int[])
+         AS o(canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at, routed)
 ),
 -- include: store_accepted
 INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
-                 claimed_at, sent_at)
+                 claimed_at, sent_at, routed)
 SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
-       (SELECT trunkline_now())
+       (SELECT trunkline_now()), routed
 FROM o
 
 -- name: store_accepted
@@ -226,9 +227,10 @@ landed AS (
 -- name: accepted_and_told
 -- As accepted, for a batch in which some of the plans $5 want SENT told. That it is the message's first acceptance is for its
 -- row to say: whoever gives it a sent_at tells, and of two that try at once the second finds it there.
--- $3, $4: smallest and largest msg_id.
+-- $3, $4: smallest and largest msg_id; $6: by which route and why, by position.
 WITH o AS (
-    SELECT * FROM unnest($2::accepted_part[])
+    SELECT * FROM unnest($2::accepted_part[], $6::int[])
+         AS o(canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at, routed)
 ), at AS MATERIALIZED (
     SELECT trunkline_now() AS now
 ), wanted AS MATERIALIZED (
@@ -258,9 +260,9 @@ WITH o AS (
     SELECT pg_notify('hooks', '') AS said WHERE EXISTS (SELECT FROM told)
 ), stored AS (
     INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
-                     claimed_at, sent_at)
+                     claimed_at, sent_at, routed)
     SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
-           (SELECT now FROM at)
+           (SELECT now FROM at), routed
     FROM o
 )
 SELECT said FROM woken
@@ -270,8 +272,8 @@ SELECT said FROM woken
 -- now the part may have been claimed again, by somebody else, who alone decides about it.
 WITH o AS (
     SELECT * FROM unnest($2::int[], $3::uuid[], $4::smallint[], $5::int[], $6::smallint[], $7::timestamptz[],
-                         $8::text[], $9::bigint[], $10::timestamptz[])
-         AS o(plan_id, msg_id, part_no, link_id, tries, claimed_at, outcome, command_status, next_at)
+                         $8::text[], $9::bigint[], $10::timestamptz[], $11::int[])
+         AS o(plan_id, msg_id, part_no, link_id, tries, claimed_at, outcome, command_status, next_at, routed)
 ), landed AS (
     DELETE FROM inflight WHERE ctid = ANY (ARRAY(
         SELECT f.tid FROM o CROSS JOIN LATERAL (
@@ -288,9 +290,9 @@ WITH o AS (
     RETURNING plan_id, msg_id, part_no
 ), noted AS (
     INSERT INTO attempt (plan_id, msg_id, part_no, carrier_id, link_id, tries, claimed_at, ended_at, outcome,
-                         command_status, next_at)
+                         command_status, next_at, routed)
     SELECT plan_id, msg_id, part_no, $1, link_id, tries, claimed_at, (SELECT trunkline_now()), outcome, command_status,
-           next_at
+           next_at, routed
     FROM o
 )
 SELECT plan_id, msg_id, part_no FROM landed UNION ALL SELECT plan_id, msg_id, part_no FROM cleared

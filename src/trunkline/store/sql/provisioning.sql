@@ -1,7 +1,7 @@
 -- Provisioning: read whole by every process, changed by operators. None of this is on the path of a message.
 
 -- name: version
-SELECT provisioning_version FROM installation;
+SELECT provisioning_version, route_version FROM installation;
 
 -- name: lock
 -- One change at a time; also the row that the triggers are going to update, so that nobody waits crosswise.
@@ -31,7 +31,17 @@ SELECT link_id, carrier_id, name, host, port, system_id, password, system_type, 
 FROM link ORDER BY link_id;
 
 -- name: routes
-SELECT route_id, name, carrier_id, priority, plan_id, countries, active FROM route ORDER BY priority DESC, route_id;
+SELECT route_id, name, carrier_id, priority, plan_id, countries, active, account_id, prefixes, networks, sender_kinds,
+       cost_micro, weight, min_delivery_percent, max_receipt_s, fallback
+FROM route ORDER BY route_id;
+
+-- name: route_version
+SELECT route_version FROM installation;
+
+-- name: used_routes
+SELECT route_id, name, carrier_id, priority, plan_id, account_id, prefixes, networks, countries, sender_kinds,
+       cost_micro, weight, min_delivery_percent, max_receipt_s, fallback
+FROM route WHERE active ORDER BY priority DESC, route_id;
 
 -- name: keywords
 SELECT keyword_id, plan_id, address, word, does, reply, active FROM keyword ORDER BY keyword_id;
@@ -81,11 +91,14 @@ UPDATE link SET (carrier_id, name, host, port, system_id, password, system_type,
 WHERE link_id = $1 RETURNING link_id;
 
 -- name: insert_route
-INSERT INTO route (name, carrier_id, priority, plan_id, countries, active) VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING route_id;
+INSERT INTO route (name, carrier_id, priority, plan_id, countries, active, account_id, prefixes, networks, sender_kinds,
+                   cost_micro, weight, min_delivery_percent, max_receipt_s, fallback)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING route_id;
 
 -- name: update_route
-UPDATE route SET (name, carrier_id, priority, plan_id, countries, active) = ROW($2, $3, $4, $5, $6, $7)
+UPDATE route SET (name, carrier_id, priority, plan_id, countries, active, account_id, prefixes, networks, sender_kinds,
+                  cost_micro, weight, min_delivery_percent, max_receipt_s, fallback)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 WHERE route_id = $1 RETURNING route_id;
 
 -- name: insert_keyword

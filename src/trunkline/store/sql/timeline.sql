@@ -36,15 +36,18 @@ FROM doubt d LEFT JOIN carrier c ON c.carrier_id = d.carrier_id
 WHERE d.plan_id = $1 AND d.msg_id = $2;
 
 -- name: accepted
+-- Of `routed`, what is above the six bits of the reason is the route.
 SELECT c.name AS carrier, l.name AS link, r.carrier_id, r.canonical_id, r.part_no, r.parts, r.tries, r.resubmitted,
-       r.claimed_at, r.sent_at
+       r.claimed_at, r.sent_at, r.routed, w.name AS route
 FROM ref r LEFT JOIN carrier c ON c.carrier_id = r.carrier_id LEFT JOIN link l ON l.link_id = r.link_id
+LEFT JOIN route w ON w.route_id = r.routed >> 6
 WHERE r.plan_id = $1 AND r.msg_id = $2;
 
 -- name: attempts
 SELECT c.name AS carrier, l.name AS link, t.part_no, t.tries, t.claimed_at, t.ended_at, t.outcome, t.command_status,
-       t.next_at
+       t.next_at, t.routed, w.name AS route, n.name AS next_carrier
 FROM attempt t LEFT JOIN carrier c ON c.carrier_id = t.carrier_id LEFT JOIN link l ON l.link_id = t.link_id
+LEFT JOIN route w ON w.route_id = t.routed >> 6 LEFT JOIN carrier n ON n.carrier_id = w.carrier_id
 WHERE t.plan_id = $1 AND t.msg_id = $2;
 
 -- name: receipts
