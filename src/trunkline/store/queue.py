@@ -204,9 +204,7 @@ async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: S
     return len(await conn.fetch(_SQL.unclaim, carrier_id, epoch, claims))
 
 
-async def contents(
-    conn: Connection, claimed: Sequence[Claimed], quiet: Container[PlanId] = ()
-) -> list[Content | None]:
+async def contents(conn: Connection, claimed: Sequence[Claimed], quiet: Container[PlanId] = ()) -> list[Content | None]:
     """What to submit of each, in order; None where the message is gone (retired meanwhile).
 
     Of messages of the plans `quiet` it tells whether they are replies.
