@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -206,16 +206,15 @@ async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: S
     return len(await conn.fetch(_SQL.unclaim, carrier_id, epoch, claims))
 
 
-async def contents(
-    conn: Connection, claimed: Sequence[Claimed], quiet: Collection[PlanId] = ()
-) -> list[Content | None]:
+async def contents(conn: Connection, claimed: Sequence[Claimed], quiet: Container[PlanId] = ()) -> list[Content | None]:
     """What to submit of each, in order; None where the message is gone (retired meanwhile).
 
     Of messages of the plans `quiet` it tells whether they are replies.
     """
     ids = [c.msg_id for c in claimed]
     keys = [(c.plan_id, c.msg_id) for c in claimed]
-    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids), list(quiet))
+    plans = {c.plan_id for c in claimed}
+    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids), list(plans), [one for one in plans if one in quiet])
     found: list[Content | None] = [None] * len(claimed)
     several: dict[tuple[PlanId, UUID], tuple[int, Content]] = {}
     for row in rows:

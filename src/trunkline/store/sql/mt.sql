@@ -180,15 +180,21 @@ SELECT parts FROM msg WHERE plan_id = $1 AND msg_id = $2
 -- name: claimed
 -- What to submit of claimed messages. $2, $3: smallest and largest msg_id, so that only their partitions are opened.
 -- Whether the recipient opted out is asked here, later than in the statement that claims, where sender and recipient are
--- not known: one probe of a key. A reply to the recipient goes out all the same; $4: plans of whose messages it matters
--- otherwise whether they are replies.
+-- not known: of the plans ($4) that anybody opted out of, one probe of a key. A reply to the recipient goes out all the
+-- same; $5: plans of whose messages it matters otherwise whether they are replies.
+WITH minding AS MATERIALIZED (
+    SELECT p.plan_id FROM unnest($4::int[]) AS p(plan_id)
+    CROSS JOIN LATERAL (SELECT consent FROM plan WHERE plan_id = p.plan_id OFFSET 0) AS q
+    CROSS JOIN LATERAL (SELECT true FROM opt_out WHERE plan_id = p.plan_id LIMIT 1) AS o
+    WHERE q.consent->>'opt_out' IS DISTINCT FROM 'off'
+)
 SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status, m.mccmnc,
-       (SELECT (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) IS NULL
-               AND (SELECT p.consent->>'opt_out' IS DISTINCT FROM 'off' FROM plan p WHERE p.plan_id = c.plan_id)
-        FROM opt_out o
-        WHERE o.plan_id = c.plan_id AND o.recipient = m.recipient AND o.sender = ANY (ARRAY['', m.sender])
-        LIMIT 1) IS TRUE AS opted_out,
-       CASE WHEN c.plan_id = ANY ($4::int[])
+       CASE WHEN c.plan_id = ANY (ARRAY(SELECT plan_id FROM minding)) THEN (
+           SELECT (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) IS NULL
+           FROM opt_out o
+           WHERE o.plan_id = c.plan_id AND o.recipient = m.recipient AND o.sender = ANY (ARRAY['', m.sender])
+           LIMIT 1) END IS TRUE AS opted_out,
+       CASE WHEN c.plan_id = ANY ($5::int[])
             THEN (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) END IS TRUE AS is_reply
 FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
