@@ -18,6 +18,10 @@ check:
 fault *args:
     .venv/bin/pytest -m fault -q --timeout 900 {{args}}
 
+# what takes longer to install: Jasmin's SMPP server as a carrier (PyPI)
+nightly *args:
+    .venv/bin/pytest -m nightly -q --timeout 600 {{args}}
+
 # whole trips beside Kannel: same carrier, load and sink, the medians and their ratios (needs gcc, and apt as root once)
 bench-kannel reps="3":
     bench/kannel.sh run {{reps}}
@@ -45,6 +49,10 @@ bench-list count="100000":
 # number ranges: import, load, look-up, memory
 bench-numbers count="2000000":
     .venv/bin/python bench/number_ranges.py {{count}}
+
+# routes: load, choice, memory
+bench-routing count="100000":
+    .venv/bin/python bench/routing.py {{count}}
 
 # single pieces, in process
 bench:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from trunkline.carriers.link import Link, LinkOwner, modes
+from trunkline.carriers.link import Credentials, Link, LinkOwner, modes
 from trunkline.domain.provisioning import Carrier
 from trunkline.smpp import pdu as p
 from trunkline.smpp.esme import EsmeSession
@@ -15,12 +15,14 @@ class Pool:
 
     def __init__(self, carrier: Carrier, owner: LinkOwner) -> None:
         self.carrier = carrier
-        self.links = [
-            Link(spec, number, owner, mode)
-            for spec in carrier.links
-            for number in range(1, spec.bind_count + 1)
-            for mode in modes(spec)
-        ]
+        self.links: list[Link] = []
+        for spec in carrier.links:
+            shared = Credentials()
+            self.links += [
+                Link(spec, number, owner, mode, shared)
+                for number in range(1, spec.bind_count + 1)
+                for mode in modes(spec)
+            ]
         self._senders = [link for link in self.links if link.bind_mode != "receiver"]
         self._next = 0
         self._current: tuple[Link, EsmeSession] | None = None

@@ -18,8 +18,8 @@ NOT_UNDERSTOOD = 905
 
 
 class Outcome(NamedTuple):
-    """How one part ended; `at_submit`: the carrier refused it in submit_sm_resp. SENT: it was accepted, and its carrier
-    sends no receipt of it: what the others' receipts say counts for it too."""
+    """How one part ended; `at_submit`: the carrier refused it in submit_sm_resp. SENT: the carrier has it, and sends
+    no receipt of it."""
 
     part_no: int
     status: int
@@ -31,7 +31,7 @@ def verdict(parts: int, accepted: Collection[int], outcomes: Sequence[Outcome]) 
     """(status, error code) that the outcomes, in the order they came, amount to; None: still open.
 
     The failure that came first decides. 801 where another part was delivered before it; 464 where it is a refusal at
-    submit after another part was accepted; else its own code.
+    submit after another part was accepted; else its own code. Parts that no receipt comes of leave it to the others.
     """
     delivered = False
     unresolved = []

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from trunkline.carriers.dialect import Dialect, ValidityForm
 from trunkline.carriers.encode import Part, destination_address, encode_parts, source_address
+from trunkline.domain.routes import Choice
 from trunkline.smpp.pdu import SubmitSm
 from trunkline.smpp.times import write_absolute, write_relative
 from trunkline.smpp.tlv import USER_MESSAGE_REFERENCE, Tlvs
@@ -15,6 +16,8 @@ from trunkline.store.queue import Claimed, Content
 from trunkline.text.segment import Encoding
 from trunkline.text.transliterate import gsm7_form
 
+# What `submits` may raise, by mistake: a message that cannot be encoded does not end the others' trip.
+POISON = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 # registered_delivery (SMPP 3.4 §5.2.17): a receipt for either final outcome
 _WITHOUT_RECEIPT, _WITH_RECEIPT = 0, 1
 
@@ -22,26 +25,37 @@ _WITHOUT_RECEIPT, _WITH_RECEIPT = 0, 1
 class Ticket:
     """One part on its way to the carrier: what is needed when its answer comes."""
 
-    __slots__ = ("claimed", "part_no", "parts", "recipient", "submitted_at")
+    __slots__ = ("choice", "claimed", "part_no", "parts", "recipient", "submitted_at")
 
-    def __init__(self, claimed: Claimed, recipient: str, part_no: int, parts: int) -> None:
+    def __init__(
+        self, claimed: Claimed, recipient: str, part_no: int, parts: int, choice: Choice | None = None
+    ) -> None:
         self.claimed = claimed
+        self.choice = choice  # of the route; None: none was asked for
         self.recipient = recipient
         self.part_no = part_no
         self.parts = parts
         self.submitted_at = 0.0  # the event loop's time
 
 
-def tickets(claimed: Claimed, content: Content | None) -> list[Ticket]:
+def tickets(claimed: Claimed, content: Content | None, choice: Choice | None = None) -> list[Ticket]:
     """The parts that are missing, of a message that is not submitted here."""
     recipient = content.recipient or "" if content is not None else ""
     parts = content.parts if content is not None else 1
     missing = claimed.missing
-    return [Ticket(claimed, recipient, part_no, parts) for part_no in range(1, 64) if missing >> (part_no - 1) & 1]
+    return [
+        Ticket(claimed, recipient, part_no, parts, choice) for part_no in range(1, 64) if missing >> (part_no - 1) & 1
+    ]
 
 
 def submits(
-    claimed: Claimed, content: Content, dialect: Dialect, now: dt.datetime, *, bare: bool = False
+    claimed: Claimed,
+    content: Content,
+    dialect: Dialect,
+    now: dt.datetime,
+    choice: Choice | None = None,
+    *,
+    bare: bool = False,
 ) -> list[tuple[SubmitSm, Ticket]]:
     """The parts that are missing, in order. Raises ValueError where the message cannot be encoded.
 
@@ -53,7 +67,7 @@ def submits(
     text = content.body
     if content.encoding == Encoding.TRANSLITERATED:
         text = gsm7_form(text) or text
-    parts = encode_parts(text, dialect, _reference(claimed.msg_id))
+    parts = encode_parts(text, dialect, content.reference)
     total, missing = len(parts), claimed.missing
     if total != content.parts:
         if missing != (1 << content.parts) - 1:
@@ -81,16 +95,11 @@ def submits(
                 short_message=part.short_message,
                 tlvs=part.tlvs if bare else _tlvs(part, claimed.msg_id, part_no, dialect),
             ),
-            Ticket(claimed, content.recipient, part_no, total),
+            Ticket(claimed, content.recipient, part_no, total, choice),
         )
         for part_no, part in enumerate(parts, start=1)
         if missing >> (part_no - 1) & 1
     ]
-
-
-def _reference(msg_id: UUID) -> int:
-    """The concatenation reference of a message: from its id, so that a part sent again carries the same one."""
-    return (msg_id.int >> 48) & 0x3FFF
 
 
 def _tlvs(part: Part, msg_id: UUID, part_no: int, dialect: Dialect) -> Tlvs:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -47,10 +48,14 @@ class Content(NamedTuple):
     encoding: int
     parts: int
     status: int | None
+    mccmnc: str | None = None
+    opted_out: bool = False  # the recipient, and the message is no reply to him
+    is_reply: bool = False
+    reference: int = 0  # of the concatenation, where there are several parts: the message's own for good
 
 
 class AcceptedPart(NamedTuple):
-    """A part whose submit_sm was answered ESME_ROK (the schema's type accepted_part)."""
+    """A part whose submit_sm was answered ESME_ROK: the schema's type accepted_part, then by which route and why."""
 
     canonical_id: str
     recipient: str
@@ -62,6 +67,7 @@ class AcceptedPart(NamedTuple):
     tries: int
     resubmitted: bool
     claimed_at: dt.datetime
+    routed: int | None = None
 
 
 class AttemptedPart(NamedTuple):
@@ -76,6 +82,7 @@ class AttemptedPart(NamedTuple):
     outcome: str
     command_status: int | None
     next_at: dt.datetime | None
+    routed: int | None = None
 
 
 class Requeued(NamedTuple):
@@ -199,14 +206,38 @@ async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: S
     return len(await conn.fetch(_SQL.unclaim, carrier_id, epoch, claims))
 
 
-async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content | None]:
-    """What to submit of each, in order; None where the message is gone (retired meanwhile)."""
+async def contents(conn: Connection, claimed: Sequence[Claimed], quiet: Container[PlanId] = ()) -> list[Content | None]:
+    """What to submit of each, in order; None where the message is gone (retired meanwhile).
+
+    Of messages of the plans `quiet` it tells whether they are replies.
+    """
     ids = [c.msg_id for c in claimed]
     keys = [(c.plan_id, c.msg_id) for c in claimed]
-    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids))
+    plans = {c.plan_id for c in claimed}
+    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids), list(plans), [one for one in plans if one in quiet])
     found: list[Content | None] = [None] * len(claimed)
+    several: dict[tuple[PlanId, UUID], tuple[int, Content]] = {}
     for row in rows:
-        found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7])
+        place = row[0] - 1
+        content = found[place] = Content(*tuple(row)[1:])
+        if content.parts > 1 and content.recipient is not None:
+            several[keys[place]] = (place, content)
+    if several:
+        wanted = [(*key, content.recipient) for key, (_, content) in several.items()]
+        for key, reference in (await _references(conn, sorted(wanted, key=itemgetter(1)))).items():
+            place, content = several[key]
+            found[place] = content._replace(reference=reference)
+    return found
+
+
+async def _references(
+    conn: Connection, messages: Sequence[tuple[PlanId, UUID, str | None]]
+) -> dict[tuple[PlanId, UUID], int]:
+    """The concatenation references of messages (plan, id, recipient); new ones are each recipient's in turn."""
+    found: dict[tuple[PlanId, UUID], int] = {}
+    while left := [message for message in messages if message[:2] not in found]:
+        # Where another session was faster its turn is seen the next time.
+        found |= {(row[0], row[1]): row[2] for row in await conn.fetch(_SQL.references, *columns(left, 3))}
     return found
 
 
@@ -218,11 +249,12 @@ async def parts_accepted(
     Messages of the plans `telling` get their SENT event with the first of their parts, in the same commit, if the plan
     wants it.
     """
+    parts, routed = [row[:-1] for row in rows], [row[-1] for row in rows]
     if not telling:
-        await conn.fetch(_SQL.accepted, carrier_id, rows)
+        await conn.fetch(_SQL.accepted, carrier_id, parts, routed)
         return
     ids = [row.msg_id for row in rows]
-    await conn.fetch(_SQL.accepted_and_told, carrier_id, rows, min(ids), max(ids), list(telling))
+    await conn.fetch(_SQL.accepted_and_told, carrier_id, parts, min(ids), max(ids), list(telling), routed)
 
 
 async def parts_attempted(
@@ -230,13 +262,15 @@ async def parts_attempted(
 ) -> set[tuple[PlanId, UUID, int]]:
     """Records attempts that were not accepted. Returns the parts whose intent (or doubt) was still standing: only
     about those may the caller decide what comes next."""
-    found = await conn.fetch(_SQL.attempted, carrier_id, *columns(rows, 9))
+    found = await conn.fetch(_SQL.attempted, carrier_id, *columns(rows, 10))
     return {(row[0], row[1], row[2]) for row in found}
 
 
-async def give_back(conn: Connection, rows: Sequence[Requeued]) -> None:
-    """Back to the queue, due now."""
+async def give_back(conn: Connection, rows: Sequence[Requeued], *, wake: bool = False) -> None:
+    """Back to the queue, due now. `wake`: to a queue of others, who have to look for it."""
     await conn.fetch(_SQL.give_back, *columns(rows, 9))
+    if wake:
+        await conn.execute("SELECT pg_notify('mt', 'again')")
 
 
 async def put_off(conn: Connection, rows: Sequence[tuple[Requeued, dt.datetime]]) -> None:

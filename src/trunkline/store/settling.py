@@ -26,8 +26,8 @@ _SQL = Queries(
     {
         "guard": _guard(),
         "late window": f"interval '{LATE_DAYS} days'",
-        "UNKNOWN": str(int(Status.UNKNOWN)),
         "SENT": str(int(Status.SENT)),
+        "UNKNOWN": str(int(Status.UNKNOWN)),
     },
 )
 
@@ -120,14 +120,10 @@ async def apply_receipts(
     return {(row[0], row[1]) for row in rows}
 
 
-async def parts_refused(conn: Connection, outcomes: Sequence[PartOutcome]) -> None:
-    """Parts of messages with several parts that were refused at submit, or given up."""
-    await conn.fetch(_SQL.parts_refused, *columns(outcomes, 5))
-
-
-async def parts_unreceipted(conn: Connection, parts: Sequence[tuple[PlanId, UUID, int]]) -> None:
-    """Accepted parts of messages with several parts that no receipt comes of."""
-    await conn.fetch(_SQL.parts_unreceipted, *columns(parts, 3))
+async def parts_ended(conn: Connection, outcomes: Sequence[PartOutcome]) -> None:
+    """Parts of messages with several parts that were refused at submit, or given up, or are with the carrier for good.
+    At most one outcome a part."""
+    await conn.fetch(_SQL.parts_ended, *columns(outcomes, 5))
 
 
 async def part_states(conn: Connection, messages: Sequence[tuple[PlanId, UUID]]) -> list[PartStates]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
-from trunkline.store import idempotency, inbound, partitions, queue, receipts
+from trunkline.store import idempotency, inbound, optouts, partitions, queue, receipts
+from trunkline.store import overdue as store
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.upkeep import overdue, parts, rescue
+from trunkline.upkeep import overdue, parts, quality, rescue
+from trunkline.upkeep.divert import Diverting
 
 _log = log.get_logger()
 _PARKED_H, _PARKED_MOST = 72, 200_000
@@ -38,17 +41,21 @@ class Rounds:
         look: rescue.Look,
         join: parts.Join,
         receipt_grace_s: int = overdue.RECEIPT_GRACE_S,
+        diverting: Diverting | None = None,
     ) -> None:
-        """`look` takes up parked receipts of ids that are known now, `join` what is ready of sets of inbound parts.
-        `receipt_grace_s`: how long after its validity a message waits for a receipt."""
+        """`look` takes up parked receipts of ids that are known now, `join` what is ready of sets of inbound parts;
+        `receipt_grace_s`: how long after its validity a message waits for a receipt; `diverting` moves what waits for
+        carriers that are down."""
         self._dsn = dsn
         self._lease_s = lease_s
         self._look = look
         self._join = join
+        self._diverting = diverting
         self._without_receipt = overdue.WithoutReceipt(receipt_grace_s)
         self._look_count = 0
         self._standing: dict[str, Standing] = {}
         self._lease_round_at = self._connected_at = float("-inf")
+        self._looked_to: dt.datetime | None = None
 
     def tasks(self) -> list[Task]:
         return [
@@ -58,9 +65,13 @@ class Rounds:
             Task("look", 2.0, self._look_again),
             Task("parts", 2.0, self._parts),
             Task("queued", 3.0, self._queued),  # reads the whole queue
+            Task("divert", 1.0, self._divert),
+            Task("quality", 60.0, self._quality),
             Task("keys", 60.0, self._keys),
             Task("repeats", 60.0, inbound.forget),
             Task("parked", 60.0, self._parked),
+            Task("old parts", 60.0, self._old_parts),
+            Task("replies", 600.0, optouts.forget_replies),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
         ]
@@ -104,9 +115,9 @@ class Rounds:
         return await rescue.ended_doubts(conn) > 0
 
     async def _look_again(self, conn: Connection) -> bool:
-        since_s = _LOOK_SINCE_S if self._look_count % _LOOKS else _LOOK_AGAIN_SINCE_S
+        parked_s = _LOOK_SINCE_S if self._look_count % _LOOKS else _LOOK_AGAIN_SINCE_S
         self._look_count += 1
-        await rescue.look_again(conn, self._look, since_s)
+        self._looked_to = await rescue.look_again(conn, self._look, self._looked_to, parked_s=parked_s)
         return False
 
     async def _parts(self, conn: Connection) -> bool:
@@ -114,6 +125,16 @@ class Rounds:
 
     async def _queued(self, conn: Connection) -> bool:
         return await overdue.queued(conn) > 0
+
+    async def _old_parts(self, conn: Connection) -> bool:
+        return await store.forget_parts(conn) > 0
+
+    async def _divert(self, conn: Connection) -> bool:
+        return self._diverting is not None and await self._diverting.run(conn)
+
+    async def _quality(self, conn: Connection) -> bool:
+        await quality.measure(conn)
+        return False
 
     async def _keys(self, conn: Connection) -> bool:
         return await idempotency.forget(conn) > 0
