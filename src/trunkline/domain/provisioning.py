@@ -52,6 +52,7 @@ class Plan:
     sent_events: bool = False
     transliterate: bool = False  # texts that typography alone keeps out of GSM-7 are sent without it
     max_segments: int | None = None  # parts of a message; None: as many as its text takes
+    callback_origins: frozenset[str] | None = None  # as Callback.origin; None: a callbackUrl may be of any
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,18 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Receiver:
+    """What webhooks carry for a customer's server at one origin, and at no other."""
+
+    receiver_id: int
+    account_id: AccountId
+    plan_id: PlanId | None  # None: every plan of the account
+    origin: str  # as Callback.origin
+    head: bytes = field(repr=False)  # header lines, each with its CRLF
+    certificate: bytes | None = field(repr=False)  # ours, with its key, in PEM
+
+
+@dataclass(frozen=True, slots=True)
 class Provisioning:
     """All of it at one version. Lookups are plain dicts; nothing here is ever changed in place."""
 
@@ -118,3 +131,11 @@ class Provisioning:
     plan_of_destination: Mapping[str, PlanId]  # inbound: approved sender address → the plan that gets its messages
     carriers: Mapping[CarrierId, Carrier]
     routes: tuple[Route, ...]  # active ones, highest priority first
+    receivers: Mapping[tuple[AccountId, PlanId | None, str], Receiver] = field(default_factory=dict)
+
+    def receiver(self, plan: Plan, origin: str) -> Receiver | None:
+        """What webhooks of a plan carry to an origin: the plan's own word for it, else its account's."""
+        if not self.receivers:
+            return None
+        own = self.receivers.get((plan.account_id, plan.plan_id, origin))
+        return own or self.receivers.get((plan.account_id, None, origin))

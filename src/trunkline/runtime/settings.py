@@ -114,6 +114,9 @@ class CallbackSettings:
     origin_concurrency: int = _setting(
         kinds.integer(1, 1000), 32, "Webhooks under way at one time to one origin of one plan."
     )
+    dead_letter_days: int = _setting(
+        kinds.integer(1, 75), 30, "How long webhooks that were given up can be replayed.", unit="days"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from trunkline.domain.provisioning import (
     Account,
     AccountId,
@@ -16,6 +18,7 @@ from trunkline.domain.provisioning import (
     Plan,
     PlanId,
     Provisioning,
+    Receiver,
     Route,
     Token,
 )
@@ -31,7 +34,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "plan": (
         *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
         *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s", "sent_events"),
-        *("transliterate", "max_segments"),
+        *("transliterate", "max_segments", "callback_origins"),
     ),
     "sender": ("plan_id", "address", "state"),
     "carrier": ("name", "active", "dialect"),
@@ -40,6 +43,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("send_window", "tls", "timers", "active"),
     ),
     "route": ("name", "carrier_id", "priority", "plan_id", "countries", "active"),
+    "receiver": ("account_id", "plan_id", "origin", "credentials"),
 }
 _JSON = frozenset({"dialect", "timers"})
 
@@ -54,6 +58,28 @@ def hook_secret_place(plan_public_id: str) -> str:
     return f"webhook secret of plan {plan_public_id}"
 
 
+class Credentials(msgspec.Struct, frozen=True):
+    """What webhooks carry to an origin: header lines, each with its CRLF; our certificate with its key, in PEM."""
+
+    head: str = ""
+    certificate: str | None = None
+
+
+def credentials_place(account_public_id: str, origin: str) -> str:
+    """The context that credentials for an origin are sealed for."""
+    return f"credentials of account {account_public_id} for {origin}"
+
+
+def seal_credentials(secret_key: bytes, credentials: Credentials, place: str) -> bytes:
+    """Credentials as they are stored."""
+    return seal(secret_key, msgspec.json.encode(credentials), place)
+
+
+def unseal_credentials(secret_key: bytes, sealed: bytes, place: str) -> Credentials:
+    """Credentials as `seal_credentials` got them. Raises SealBroken."""
+    return msgspec.json.decode(unseal(secret_key, sealed, place), type=Credentials)
+
+
 async def load(conn: Connection, secret_key: bytes) -> Provisioning:
     """The whole picture at one version. Raises SealBroken where `secret_key` is not the one it was stored under."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
@@ -65,6 +91,7 @@ async def load(conn: Connection, secret_key: bytes) -> Provisioning:
         carriers = await conn.fetch(_SQL.carriers)
         links = [row for row in await conn.fetch(_SQL.links) if row["active"]]
         routes = await conn.fetch(_SQL.routes)
+        receivers = [_receiver(row, accounts, secret_key) for row in await conn.fetch(_SQL.receivers)]
     by_id = {plan.plan_id: plan for plan in plans}
     return Provisioning(
         version=version,
@@ -76,6 +103,7 @@ async def load(conn: Connection, secret_key: bytes) -> Provisioning:
         plan_of_destination=_destinations(senders, by_id),
         carriers={CarrierId(row["carrier_id"]): _carrier(row, links, secret_key) for row in carriers},
         routes=tuple(_route(row) for row in routes if row["active"]),
+        receivers={(one.account_id, one.plan_id, one.origin): one for one in receivers},
     )
 
 
@@ -83,6 +111,7 @@ def _plan(row: Mapping[str, Any], accounts: Mapping[AccountId, Account], secret_
     fields = dict(row)
     place = hook_secret_place(fields["public_id"])
     fields["countries"] = _set(fields["countries"])
+    fields["callback_origins"] = _set(fields["callback_origins"])
     fields["hook_secrets"] = tuple(unseal(secret_key, sealed, place) for sealed in fields["hook_secrets"])
     return Plan(**fields, account_public_id=accounts[fields["account_id"]].public_id)
 
@@ -113,6 +142,15 @@ def _route(row: Mapping[str, Any]) -> Route:
     del fields["active"]
     fields["countries"] = _set(fields["countries"])
     return Route(**fields)
+
+
+def _receiver(row: Mapping[str, Any], accounts: Mapping[AccountId, Account], secret_key: bytes) -> Receiver:
+    place = credentials_place(accounts[row["account_id"]].public_id, row["origin"])
+    found = unseal_credentials(secret_key, row["credentials"], place)
+    certificate = None if found.certificate is None else found.certificate.encode()
+    return Receiver(
+        row["receiver_id"], row["account_id"], row["plan_id"], row["origin"], found.head.encode(), certificate
+    )
 
 
 def _set(values: list[Any] | None) -> frozenset[Any] | None:
