@@ -40,6 +40,8 @@ class Receiver:
         self.status = b"200 OK"
         self.headers = b""
         self.posts: list[tuple[str, dict[str, Any]]] = []
+        self.heads: list[dict[str, str]] = []  # of the posts: their headers, names in lower case
+        self.bodies: list[bytes] = []
         self.came = asyncio.Event()
         self.let = asyncio.Event()
         self.let.set()
@@ -58,8 +60,11 @@ class Receiver:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:-2])
+                lines = [line.split(": ", 1) for line in head.split("\r\n")[1:-2]]
+                fields = {name.lower(): value for name, value in lines}
                 body = await reader.readexactly(int(fields["content-length"]))
+                self.heads.append(fields)
+                self.bodies.append(body)
                 self.posts.append((fields["webhook-id"], json.loads(body)))
                 self.came.set()
                 await self.let.wait()
