@@ -194,8 +194,8 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
         return builder.sign(self._key, hashes.SHA256())
 
-    def server(self, *hosts: str, expired: bool = False) -> ssl.SSLContext:
-        """The context of a server with a certificate for `hosts`."""
+    def server(self, *hosts: str, expired: bool = False, file=None) -> ssl.SSLContext:
+        """The context of a server with a certificate for `hosts`; its PEM `file` stays."""
         names = []
         for host in hosts:
             try:
@@ -203,7 +203,7 @@ class Authority:
             except ValueError:
                 names.append(x509.DNSName(host))
         key, certificate = self._pair(hosts[0], names=names, expired=expired)
-        file = self._folder / f"server-{hash(certificate)}.pem"
+        file = file or self._folder / f"server-{hash(certificate)}.pem"
         file.write_bytes(key + certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)

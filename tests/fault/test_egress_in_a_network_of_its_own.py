@@ -35,7 +35,7 @@ def _namespaces() -> None:
 def enclosed(scenario: str) -> tuple[Any, list[str]]:
     """What a scenario answers, and the addresses that were connected to."""
     done = subprocess.run(
-        [*UNSHARE, sys.executable, "-W", "ignore", "-m", "rig.enclave", scenario],
+        [*UNSHARE, sys.executable, "-m", "rig.enclave", scenario],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER), *sys.path])},
         capture_output=True,
         text=True,

@@ -16,7 +16,7 @@ _NO_SUCH_NAME, _FAILED = 3, 2
 
 @dataclass
 class Zone:
-    """Names to what is answered. A record is an address, or a name (CNAME); `turns` go one by one, the last for ever."""
+    """Names to what is answered. A record is an address, or a name (CNAME); of `turns` the last stays for ever."""
 
     records: dict[str, Iterable[str]] = field(default_factory=dict)
     turns: dict[str, list[list[str]]] = field(default_factory=dict)
