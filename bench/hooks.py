@@ -38,17 +38,18 @@ _REQUEST = (
 ) % (b'"x":1,' * 86 + b'""')
 _FILL = """
 INSERT INTO account (public_id, name) VALUES (repeat('1', 24), 'a');
-INSERT INTO plan (public_id, account_id, name) SELECT lpad(n::text, 24, '0'), 1, 'p' || n FROM generate_series(1, {lanes}) n;
+INSERT INTO plan (public_id, account_id, name)
+    SELECT lpad(n::text, 24, '0'), 1, 'p' || n FROM generate_series(1, {lanes}) AS n;
 WITH m AS (
     SELECT n, 1 + n % {lanes} AS plan_id,
-           (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '7000' || lpad(to_hex(n), 16, '8'))::uuid
-               AS msg_id
+           (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '7000'
+            || lpad(to_hex(n), 16, '8'))::uuid AS msg_id
     FROM generate_series(1, {events}) AS n
 ), stored AS (
     INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, encoding, parts, expires_at, status, sent_at,
                      final_at)
-    SELECT plan_id, msg_id, 1, '12345', '+4670' || lpad(n::text, 8, '0'), 'Your verification code is ' || n, 0, 1, now(),
-           2, now(), now()
+    SELECT plan_id, msg_id, 1, '12345', '+4670' || lpad(n::text, 8, '0'), 'Your verification code is ' || n, 0, 1,
+           now(), 2, now(), now()
     FROM m
 )
 INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
@@ -113,6 +114,10 @@ def _cpu_s(pids: list[int]) -> float:
     return total
 
 
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().partition("PPid:")[2].split()[0])
+
+
 def _postgres(postmaster: int) -> list[int]:
     children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
     return [postmaster, *map(int, children)]
@@ -127,7 +132,7 @@ async def _deliver(dsn: str, lanes: int, per_origin: int, events: int) -> tuple[
     }
     picture = Provisioning(1, {}, plans, {}, {}, {}, {}, {}, ())
     conn = await asyncpg.connect(dsn)
-    postmaster = int(Path(await conn.fetchval("SHOW data_directory"), "postmaster.pid").read_text().split("\n", 1)[0])
+    postmaster = _parent(conn.get_server_pid())
     client = HookClient(_POLICY, per_origin=per_origin)
     delivery = Delivery(dsn, client, provisioning=lambda: picture, target_of=target_of(_POLICY))
     database = _postgres(postmaster)
@@ -161,7 +166,7 @@ def main() -> None:
     receiver.start()
     port = here.recv()
     bare = uvloop.run(_bare(port, options.events, options.lanes * 8))
-    with scratch({"fsync": "on"}) as server:
+    with scratch({"fsync": "on", "full_page_writes": "on"}) as server:
         asyncio.run(migrate(server.dsn))
 
         async def fill() -> None:
@@ -177,9 +182,8 @@ def main() -> None:
     rate, thousands = options.events / took, options.events / 1000
     print(f"bare loop    {bare:8,.0f} requests/s")
     print(f"webhooks     {rate:8,.0f} a second, {rate / bare:.2f} of the bare loop")
-    print(
-        f"CPU s/1000   {(cpu + database) / thousands:8.3f}: {cpu / thousands:.3f} here, {database / thousands:.3f} in PostgreSQL"
-    )
+    here_s, there_s = cpu / thousands, database / thousands
+    print(f"CPU s/1000   {here_s + there_s:8.3f}: {here_s:.3f} here, {there_s:.3f} in PostgreSQL")
 
 
 if __name__ == "__main__":
