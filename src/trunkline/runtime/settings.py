@@ -159,7 +159,7 @@ class Settings:
     secret_key: bytes | None = _setting(
         kinds.KEY,
         None,
-        "Key that encrypts passwords, webhook secrets and other credentials in the database; the same on every machine.",
+        "Key that encrypts passwords and other secrets in the database; the same on every machine.",
         unit="32 bytes in base64 or hexadecimal",
         shown="`secret.key` in `data_dir`, made at the first start",
         secret=True,
