@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -15,7 +16,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from trunkline.runtime import clock
 from trunkline.runtime.secret import secret_key
-from trunkline.store import db, hook_secrets, hooks, provisioning
+from trunkline.store import db, provisioning
+from trunkline.upkeep.rounds import Rounds, Task
 from trunkline.webhooks import deliver
 
 OPEN = "NOT EXISTS (SELECT FROM hook_queue)"
@@ -65,6 +67,19 @@ async def told(operator: Operator, conn: asyncpg.Connection, there: Receiver) ->
     return there.heads[-1], there.bodies[-1]
 
 
+def upkeep(operator: Operator, name: str) -> Task:
+    """One task of upkeep's rounds."""
+
+    async def look(*_: Any) -> None: ...
+
+    async def join(*_: Any) -> int:
+        return 0
+
+    rounds = Rounds(operator.dsn, lease_s=5, look=look, join=join, dead_letter_days=30)
+    (task,) = (task for task in rounds.tasks() if task.name == name)
+    return task
+
+
 def verify(secret: str, head: dict[str, str], body: bytes) -> None:
     """As a receiver with one secret does it. Raises WebhookVerificationError."""
     Webhook(secret).verify(body, head)
@@ -84,9 +99,10 @@ def test_receivers_with_the_old_and_with_the_new_secret_verify_for_24_hours(oper
                 verify(secret, head, body + b" ")
 
         await conn.execute("UPDATE clock SET shift = '23 hours 59 minutes'")
-        assert await hook_secrets.end_old(conn) == []
+        await upkeep(operator, "secrets").run(conn)
+        assert await conn.fetchval("SELECT cardinality(hook_secrets) FROM plan") == 2
         await conn.execute("UPDATE clock SET shift = '24 hours 1 minute'")
-        assert await hook_secrets.end_old(conn) == [await conn.fetchval("SELECT public_id FROM plan")]
+        await upkeep(operator, "secrets").run(conn)
         head, body = await told(operator, conn, there)
         assert len(head["webhook-signature"].split()) == 1
         verify(new, head, body)
@@ -195,10 +211,11 @@ def test_dead_letters_have_an_age(operator: Operator) -> None:
             " now() - n * interval '1 day' FROM generate_series(1, 40) AS n"
         )
         await conn.execute("UPDATE hook_dead SET replayed_at = now() WHERE died_at < now() - interval '35 days'")
-        assert await hooks.forget_dead(conn, 30) == 11
-        assert await hooks.forget_dead(conn, 30) == 0
+        task = upkeep(operator, "dead letters")
+        assert [await task.run(conn), await task.run(conn)] == [True, False]
         assert await conn.fetchval("SELECT count(*) FROM hook_dead") == 29
         await conn.execute("UPDATE clock SET shift = '20 days'")
-        assert await hooks.forget_dead(conn, 30) == 20
+        await task.run(conn)
+        assert await conn.fetchval("SELECT count(*) FROM hook_dead") == 9
 
     with_receiver(operator, main)
