@@ -40,8 +40,8 @@ class _Pool:
     """The connections of one plan to one origin. `certificate`: what they show the server, if it asks."""
 
     __slots__ = (
-        *("busy_count", "certificate", "fixed_head", "host", "idle", "is_tls", "key", "plan", "port", "tls"),
-        "waiting",
+        *("busy_count", "certificate", "fixed_head", "host", "idle", "is_tls", "key", "plan", "port"),
+        *("tls", "waiting"),
     )
 
     def __init__(self, plan_id: str, plan: _Plan, target: Callback) -> None:
@@ -234,6 +234,10 @@ class HookClient:
         if not resolved.addresses:
             return Failure.EGRESS, ""
         connection.resolved_at = resolved.at
+        try:
+            tls = await self._tls_for(pool, connection.certificate)
+        except ssl.SSLError:
+            return Failure.TLS, "our certificate"
         detail = ""
         for address in resolved.addresses[:_TRIES_PER_DIAL]:
             try:
@@ -241,7 +245,7 @@ class HookClient:
             except OSError as error:  # TimeoutError is one
                 detail = os.strerror(error.errno) if error.errno else "connection timed out"
             else:
-                return await self._open(connection, pool, sock)
+                return await self._open(connection, pool, sock, tls)
         return Failure.CONNECT, detail
 
     async def _connected(self, address: str, port: int) -> socket.socket:
@@ -256,14 +260,16 @@ class HookClient:
             raise
         return sock
 
-    async def _open(self, connection: Connection, pool: _Pool, sock: socket.socket) -> tuple[Failure | None, str]:
+    async def _open(
+        self, connection: Connection, pool: _Pool, sock: socket.socket, tls: ssl.SSLContext | None
+    ) -> tuple[Failure | None, str]:
         """TLS, where it is used, and the protocol on a connected socket."""
         try:
-            if pool.is_tls:
+            if tls is not None:
                 await self._loop.create_connection(
                     lambda: connection,
                     sock=sock,
-                    ssl=await self._tls_for(pool, connection.certificate),
+                    ssl=tls,
                     server_hostname=pool.host,
                     ssl_handshake_timeout=self._attempt_s + 1.0,  # the sweeper comes first
                     ssl_shutdown_timeout=1.0,
@@ -276,12 +282,12 @@ class HookClient:
             return Failure.TLS, error.reason or ""
         except OSError as error:
             detail = os.strerror(error.errno) if error.errno else "closed in the handshake"
-            return Failure.TLS if pool.is_tls else Failure.CONNECT, detail
+            return Failure.TLS if tls is not None else Failure.CONNECT, detail
         return None, ""
 
-    async def _tls_for(self, pool: _Pool, certificate: bytes | None) -> ssl.SSLContext:
-        if certificate is None:
-            return self._tls
+    async def _tls_for(self, pool: _Pool, certificate: bytes | None) -> ssl.SSLContext | None:
+        if certificate is None or not pool.is_tls:
+            return self._tls if pool.is_tls else None
         if pool.tls is not None and pool.certificate == certificate:
             return pool.tls
         made = await asyncio.to_thread(tls_context, certificate=certificate)  # reads the system's authorities
@@ -315,13 +321,11 @@ class HookClient:
     def answered(self, connection: Connection, post: Post, answer: HookAnswer, *, reusable: bool) -> None:
         """A post is over. Whoever waits is started before `done` runs, which may itself post."""
         pool = self._members[connection]
-        if not reusable:
-            del self._members[connection]
-        elif connection.certificate != pool.certificate:
-            reusable = False
-            self._drop(connection)
-        else:
+        reusable = reusable and connection.certificate == pool.certificate
+        if reusable:
             pool.idle.append(connection)
+        else:
+            self._drop(connection)
         self._release(pool)
         if not reusable:
             self._forget_if_empty(pool)
