@@ -39,19 +39,14 @@ class _Plan:
 class _Pool:
     """The connections of one plan to one origin. `certificate`: what they show the server, if it asks."""
 
-    __slots__ = (
-        *("busy_count", "certificate", "fixed_head", "host", "idle", "is_tls", "key", "plan", "port"),
-        *("tls", "waiting"),
-    )
+    __slots__ = ("busy_count", "certificate", "fixed_head", "idle", "key", "plan", "target", "tls", "waiting")
 
     def __init__(self, plan_id: str, plan: _Plan, target: Callback) -> None:
         self.key = (plan_id, target.origin)
         self.plan = plan
-        self.host = target.host
-        self.port = target.port
-        self.is_tls = target.scheme == "https"
+        self.target = target  # one of its URLs
         shown = f"[{target.host}]" if ":" in target.host else target.host
-        if target.port != (443 if self.is_tls else 80):
+        if target.port != (443 if target.scheme == "https" else 80):
             shown = f"{shown}:{target.port}"
         self.fixed_head = b"Host: %b\r\n%b" % (shown.encode("ascii"), _FIXED)
         self.certificate: bytes | None = None
@@ -230,7 +225,7 @@ class HookClient:
             )
 
     async def _try_addresses(self, connection: Connection, pool: _Pool) -> tuple[Failure | None, str]:
-        resolved = await self._gate.addresses(pool.key[0], pool.host)
+        resolved = await self._gate.addresses(pool.key[0], pool.target.host)
         if not resolved.addresses:
             return Failure.EGRESS, ""
         connection.resolved_at = resolved.at
@@ -241,7 +236,7 @@ class HookClient:
         detail = ""
         for address in resolved.addresses[:_TRIES_PER_DIAL]:
             try:
-                sock = await self._connected(address, pool.port)
+                sock = await self._connected(address, pool.target.port)
             except OSError as error:  # TimeoutError is one
                 detail = os.strerror(error.errno) if error.errno else "connection timed out"
             else:
@@ -270,7 +265,7 @@ class HookClient:
                     lambda: connection,
                     sock=sock,
                     ssl=tls,
-                    server_hostname=pool.host,
+                    server_hostname=pool.target.host,
                     ssl_handshake_timeout=self._attempt_s + 1.0,  # the sweeper comes first
                     ssl_shutdown_timeout=1.0,
                 )
@@ -286,8 +281,10 @@ class HookClient:
         return None, ""
 
     async def _tls_for(self, pool: _Pool, certificate: bytes | None) -> ssl.SSLContext | None:
-        if certificate is None or not pool.is_tls:
-            return self._tls if pool.is_tls else None
+        if pool.target.scheme == "http":
+            return None
+        if certificate is None:
+            return self._tls
         if pool.tls is not None and pool.certificate == certificate:
             return pool.tls
         made = await asyncio.to_thread(tls_context, certificate=certificate)  # reads the system's authorities
