@@ -26,6 +26,10 @@ bench-kannel reps="3":
 bench-kill reps="1":
     bench/kannel.sh kill {{reps}}
 
+# this version beside the checkout of another one, and beside itself with limits and idempotency keys
+bench-versions checkout reps="3":
+    bench/versions.sh {{checkout}} {{reps}}
+
 # minutes of steady load with receipts 30 s later
 bench-steady minutes="10" rate="1000":
     .venv/bin/python bench/steady.py {{minutes}} {{rate}}

@@ -21,7 +21,7 @@ import uvloop
 
 from trunkline.api.app import Api
 from trunkline.api.limits import RateLimits
-from trunkline.api.protocol import Listener
+from trunkline.api.listener import Listener
 from trunkline.domain.message import Accepted, Submission
 from trunkline.domain.provisioning import (
     Account,

@@ -4,6 +4,7 @@
 # With --setup-only whatever installation DIR held goes, and the new one is not started; without it, the one in DIR is
 # started, and laid first if there is none. DIR/bench.env then holds TOKEN=… and PLAN=….
 # MODE=at_most_once: messages whose submission was cut off end UNKNOWN instead of being sent once more.
+# RATE_PER_S=N: rate limits of the account and of the plan; without it there are none.
 set -euo pipefail
 setup_only=
 if [ "${1:-}" = --setup-only ]; then setup_only=1; shift; fi
@@ -30,7 +31,7 @@ lay() {
   rm -rf -- "$dir"
   mkdir -p "$dir"
   touch "$dir/.bench"
-  sed "s/^submit = .*/submit = \"$mode\"/" "$here/installation.toml" >"$dir/installation.toml"
+  sed -e "s/^submit = .*/submit = \"$mode\"/" -e "s/^rate_per_s = .*/rate_per_s = ${RATE_PER_S:-\"unlimited\"}/" "$here/installation.toml" >"$dir/installation.toml"
   BENCH_CARRIER_PASSWORD=bench "$trunkline" apply "$dir/installation.toml" >/dev/null
   token=$("$trunkline" token issue --account bench --label bench 2>/dev/null)
   printf 'TOKEN=%s\nPLAN=%s\n' "$token" "$(sed -n 's/^id = "\(.*\)"/\1/p' "$here/installation.toml")" >"$dir/bench.env"

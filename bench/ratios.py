@@ -1,10 +1,10 @@
-"""Prints, for each test of a results file, Trunkline's median over Kannel's."""
+"""Prints, for each test of results files, each gateway's median over that of one of them (--over, else Kannel)."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,22 +18,31 @@ _COLUMNS = {
 _NOISE_CORES = 0.3
 
 
+def _median(rows: list[dict[str, float]], column: str) -> float:
+    return statistics.median(row[column] for row in rows) if rows else 0.0
+
+
 def main() -> None:
     """Reads the files named on the command line."""
-    rows: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
-    for name in sys.argv[1:]:
-        for line in Path(name).read_text().splitlines():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--over", default="kannel-default")
+    asked = parser.parse_args()
+    rows: dict[str, dict[str, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    for path in asked.files:
+        for line in path.read_text().splitlines():
             row = json.loads(line)
-            rows[row["test"], row["gw"]].append(row)
+            rows[row["test"]][row["gw"]].append(row)
     for test, columns in _COLUMNS.items():
-        theirs, ours = rows.get((test, "kannel-default")), rows.get((test, "trunkline"))
-        if not theirs or not ours:
-            continue
-        for column, (what, more) in columns.items():
-            their, our = (statistics.median(row[column] for row in side) for side in (theirs, ours))
-            better = (our / their if more else their / our) if their and our else float("nan")
-            print(f"{test:8} {what:32} Trunkline {our:9.3f}  Kannel {their:9.3f}  {better:5.2f} times as good")
-    noisy = sum(row.get("other_cores", 0) > _NOISE_CORES for side in rows.values() for row in side)
+        theirs = rows[test].pop(asked.over, [])
+        for name, ours in rows[test].items():
+            for column, (what, more) in columns.items():
+                our, their = _median(ours, column), _median(theirs, column)
+                better = (our / their if more else their / our) if their and our else float("nan")
+                print(f"{test:8} {what:28} {name} {our:.3f}, {asked.over} {their:.3f}: {better:.2f} times as good")
+        rows[test][asked.over] = theirs
+    every = [row for sides in rows.values() for side in sides.values() for row in side]
+    noisy = sum(row.get("other_cores", 0) > _NOISE_CORES for row in every)
     if noisy:
         print(f"{noisy} runs had more than {_NOISE_CORES} cores used by something else: repeat on a quiet machine")
 

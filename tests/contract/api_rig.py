@@ -26,7 +26,7 @@ from described import undocumented
 from trunkline.api.app import Api
 from trunkline.api.exchange import Limits
 from trunkline.api.limits import RateLimits
-from trunkline.api.protocol import Listener
+from trunkline.api.listener import Listener
 from trunkline.domain.callback import Policy
 from trunkline.domain.message import Submission
 from trunkline.domain.provisioning import Provisioning

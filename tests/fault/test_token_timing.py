@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import secrets
+import string
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import NormalDist
+from typing import TypeVar
 
 import pytest
 
@@ -19,13 +23,19 @@ from trunkline.runtime.clock import wall_ms
 pytestmark = pytest.mark.fault
 ROUNDS = 20_000
 SIGNIFICANT = 0.01
+DIGITS = string.digits + string.ascii_letters
+T = TypeVar("T")
 
 
-def changed(text: str, place: int) -> str:
-    """A well-formed token that differs in one digit of the secret."""
-    head = text[:46]
-    digit = "0" if head[place] != "0" else "1"
-    head = head[:place] + digit + head[place + 1 :]
+def wrong(tokens: Sequence[str], *, first: bool) -> str:
+    """A well-formed token that is one of `tokens` but for its last ten digits, and for its first or not.
+
+    Each is another one, of any of many tokens: which digits a text has takes its time, too, and its place in a hash
+    table, and whether they are right is another question.
+    """
+    token = secrets.choice(tokens)
+    digit = secrets.choice(DIGITS.replace(token[3], "")) if first else token[3]
+    head = token[:3] + digit + token[4:36] + secrets.token_hex(5)
     return head + form._checksum(head)
 
 
@@ -48,13 +58,17 @@ def p_value(first: list[int], second: list[int]) -> float:
     return 2 * (1 - NormalDist().cdf(abs(u - n * m / 2) / spread))
 
 
-def measured(check: Callable[[str], object], texts: tuple[str, str]) -> float:
+def measured(check: Callable[[T], object], made: Sequence[Callable[[], T]]) -> float:
+    """The p-value of `check` over things of two kinds. They are made, and then checked, in an order drawn by lot: by
+    turns, the kind would also say where in memory a thing is and what was done just before it."""
+    kinds = [0, 1] * ROUNDS
+    secrets.SystemRandom().shuffle(kinds)
+    things = [made[kind]() for kind in kinds]
     samples: tuple[list[int], list[int]] = ([], [])
-    for number in range(2 * ROUNDS):
-        which = number % 2 if number // 2 % 2 else 1 - number % 2  # neither is always the second
+    for kind, thing in zip(kinds, things, strict=True):
         started = time.perf_counter_ns()
-        check(texts[which])
-        samples[which].append(time.perf_counter_ns() - started)
+        check(thing)
+        samples[kind].append(time.perf_counter_ns() - started)
     return p_value(*samples)
 
 
@@ -65,22 +79,26 @@ def test_the_test_sees_a_difference() -> None:
     def naive(text: str) -> bool:
         return all(a == b for a, b in zip(text, right, strict=True))
 
-    assert measured(naive, ("y" + "x" * 3999, "x" * 40 + "y" * 3960)) < SIGNIFICANT
+    assert measured(naive, [lambda: "y" + "x" * 3999, lambda: "x" * 40 + "y" * 3960]) < SIGNIFICANT
 
 
 def test_the_first_wrong_digit_takes_as_long_as_the_last() -> None:
-    issued = form.issue()
-    known = Token(1, AccountId(1), "", issued.hash, frozenset({"messages:read"}), None, None, None, None)
-    picture = Provisioning(1, {}, {}, {}, {known.hash: known}, {}, {}, {}, ())
+    issued = [form.issue() for _ in range(2000)]
+    known = {
+        one.hash: Token(1, AccountId(1), "", one.hash, frozenset({"messages:read"}), None, None, None, None)
+        for one in issued
+    }
     tokens = Tokens(now_ms=wall_ms)
-    headers = {}
-    texts = (changed(issued.token, 3), changed(issued.token, 45))
-    for text in (issued.token, *texts):
-        headers[text] = {b"authorization": b"Bearer " + text.encode()}
+    picture = Provisioning(1, {}, {}, {}, known, {}, {}, {}, ())
+    texts = [one.token for one in issued]
 
-    def check(text: str) -> None:
-        found = tokens.check(Request(b"GET", b"/", b"", headers[text], b"", False, "192.0.2.1", "id"), picture, "x")
-        assert isinstance(found, Refusal)
+    def request(first: bool) -> Request:
+        authorization = b"Bearer " + wrong(texts, first=first).encode()
+        return Request(b"GET", b"/", b"", {b"authorization": authorization}, b"", False, "192.0.2.1", "id")
+
+    def check(request: Request) -> None:
+        assert isinstance(tokens.check(request, picture, "x"), Refusal)
 
     # One in a hundred would differ by chance alone: it has to differ twice to count.
-    assert max(measured(check, texts) for _ in range(2)) >= SIGNIFICANT
+    made = [partial(request, True), partial(request, False)]
+    assert max(measured(check, made) for _ in range(2)) >= SIGNIFICANT

@@ -7,9 +7,11 @@ the same. (Not seen then: the same key in work in another process.)
 
 from __future__ import annotations
 
+from functools import partial
+
 from trunkline.api.accepted import IN_USE, REPLAYED, REUSED, Ready, refusal_of, stored
 from trunkline.api.context import Context
-from trunkline.api.exchange import JSON, Response, unavailable
+from trunkline.api.exchange import JSON, Later, Response, refused, unavailable
 from trunkline.contract.problem import Refusal
 from trunkline.contract.record import first_json
 from trunkline.domain.message import Accepted, RequestKey
@@ -20,20 +22,34 @@ from trunkline.store.db import ConnectionLost
 _AGAIN = unavailable("The key was in work, and its message cannot be seen yet: send the request again.")
 
 
-async def once(
-    context: Context, account_id: AccountId, plan: Plan, key: RequestKey, ready: Ready | Refusal
-) -> Response | Refusal:
+def once(
+    context: Context, request_id: str, account_id: AccountId, plan: Plan, key: RequestKey, ready: Ready | Refusal
+) -> Later:
     """The answer to a request with a key; `account_id` is the token's, `ready` what it would come to without a key."""
+    look = partial(_first, request_id, context, account_id, plan, key)
     if isinstance(ready, Refusal):
-        return await earlier(context, account_id, plan, key) or ready
-    submission, record = ready
-    submission = submission._replace(key=key)
-    outcome = await context.accept(submission)
-    if outcome is Accepted.STORED:
-        return stored(submission.msg_id, plan, record)
-    if outcome is Accepted.KEY_TAKEN:
-        return await earlier(context, account_id, plan, key) or _AGAIN
-    return refusal_of(outcome, submission.msg_id)
+        return look(ready)
+    submission = ready.submission._replace(key=key)
+
+    def told(outcome: Accepted) -> Response | Later:
+        if outcome is Accepted.STORED:
+            return stored(submission.msg_id, plan, ready.record)
+        if outcome is Accepted.KEY_TAKEN:
+            return look(_AGAIN)
+        return refused(refusal_of(outcome, submission.msg_id), request_id)
+
+    return Later(context.accept(submission), told)
+
+
+def _first(
+    request_id: str, context: Context, account_id: AccountId, plan: Plan, key: RequestKey, otherwise: Refusal
+) -> Later:
+    """What an earlier request with the key makes of this one; `otherwise` where there was none."""
+
+    def told(found: Response | Refusal | None) -> Response:
+        return found if isinstance(found, Response) else refused(found or otherwise, request_id)
+
+    return Later(earlier(context, account_id, plan, key), told)
 
 
 async def earlier(context: Context, account_id: AccountId, plan: Plan, key: RequestKey) -> Response | Refusal | None:

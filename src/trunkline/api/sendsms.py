@@ -50,7 +50,7 @@ def send(context: Context, request: Request) -> Answer:
         return refused(judged, request.request_id)
     plan, key, ready = judged
     if key is not None:
-        return Later(once(context, admitted[1].account_id, plan, key, ready), partial(_answer_once, request.request_id))
+        return once(context, request.request_id, admitted[1].account_id, plan, key, ready)
     if isinstance(ready, Refusal):
         return refused(ready, request.request_id)
     return Later(context.accept(ready.submission), partial(_answer, request.request_id, ready, plan))
@@ -223,7 +223,3 @@ def _answer(request_id: str, ready: Ready, plan: Plan, outcome: Accepted) -> Res
     if outcome is Accepted.STORED:
         return stored(submission.msg_id, plan, record)
     return refused(refusal_of(outcome, submission.msg_id), request_id)
-
-
-def _answer_once(request_id: str, found: Response | Refusal) -> Response:
-    return found if isinstance(found, Response) else refused(found, request_id)

@@ -31,4 +31,7 @@ def read_key(header: bytes, wanted: SendRequest | Refusal) -> RequestKey | Refus
 def hash_of(wanted: SendRequest) -> bytes:
     """A hash over the parsed fields: the same whatever their order, the white space and the escapes of the JSON text. A
     field left out is not one given with its default; the plan's id is the same in either case."""
-    return sha256(_encode(structs.replace(wanted, service_plan_id=wanted.service_plan_id.lower()))).digest()
+    plan_id = wanted.service_plan_id.lower()
+    if plan_id != wanted.service_plan_id:
+        wanted = structs.replace(wanted, service_plan_id=plan_id)
+    return sha256(_encode(wanted)).digest()

@@ -9,7 +9,7 @@ from uvicorn.server import ServerState
 
 from trunkline.api.app import Api
 from trunkline.api.limits import RateLimits
-from trunkline.api.protocol import Listener
+from trunkline.api.listener import Listener
 from trunkline.mt import route
 from trunkline.mt.accept import Accepter
 from trunkline.roles.context import Context

@@ -36,9 +36,7 @@ async def forget(conn: Connection) -> int:
 
 def lock_numbers(plan_id: PlanId, key: RequestKey) -> tuple[int, int]:
     """The advisory locks that a batch holds while it stores this key: of key and request, and of the key."""
-    return _number(plan_id, key.text.encode(), key.request_hash), _number(plan_id, key.text.encode())
-
-
-def _number(plan_id: int, *pieces: bytes) -> int:
-    digest = blake2b(b"%d\0" % plan_id + b"\0".join(pieces), digest_size=8)
-    return int.from_bytes(digest.digest(), signed=True)
+    digest = blake2b(b"%d\0%b" % (plan_id, key.text.encode()), digest_size=8).digest()
+    of_key = int.from_bytes(digest, signed=True)
+    # The request's hash has nothing to do with the key's: either of two that differ gives another number.
+    return of_key ^ int.from_bytes(key.request_hash[:8], signed=True), of_key

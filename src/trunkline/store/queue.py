@@ -118,16 +118,8 @@ async def accept(conn: Connection, batch: Sequence[Submission], *, wake: bool) -
     if not any(keys):
         await conn.fetch(_SQL.accept, rows, wake)
         return {}
-    locks = [(None, None) if s.key is None else lock_numbers(s.plan_id, s.key) for s in batch]
-    refused = await conn.fetch(
-        _SQL.accept_keyed,
-        rows,
-        wake,
-        [key and key.text for key in keys],
-        [key and key.request_hash for key in keys],
-        [of_request for of_request, _ in locks],
-        [of_key for _, of_key in locks],
-    )
+    keyed = [key and (*key, *lock_numbers(s.plan_id, key)) for s, key in zip(batch, keys, strict=True)]
+    refused = await conn.fetch(_SQL.accept_keyed, rows, wake, keyed)
     return {row[0]: Accepted(row[1]) for row in refused if row[0] is not None}
 
 

@@ -539,6 +539,9 @@ CREATE TYPE submission AS (
     validity_s integer, due_at timestamptz, mccmnc text
 );
 
+-- The key that a submission came with, with its advisory locks.
+CREATE TYPE request_key AS (key text, request_hash bytea, request_lock bigint, key_lock bigint);
+
 CREATE TYPE accepted_part AS (
     canonical_id text, recipient text, plan_id integer, msg_id uuid, part_no smallint, parts smallint, link_id integer,
     tries smallint, resubmitted boolean, claimed_at timestamptz

@@ -39,7 +39,7 @@ WITH judged AS MATERIALIZED (
                 WHEN NOT pg_try_advisory_xact_lock(request_lock) THEN 3
                 WHEN NOT pg_try_advisory_xact_lock(key_lock) THEN 4
                 ELSE 0 END AS verdict
-    FROM unnest($1::submission[], $3::text[], $4::bytea[], $5::bigint[], $6::bigint[])
+    FROM unnest($1::submission[], $3::request_key[])
          AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
               encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, key, request_hash, request_lock,
               key_lock)
