@@ -104,8 +104,8 @@ def test_the_trip_to_each(folder: Path, database: str) -> None:
                     assert await _attempts(conn, ids[kind]) == expected, kind
                 await conn.close()
                 told = [line for line in receivers.lines() if line["k"] == "hook"]
-                assert {line["kind"] for line in told} == {"plain", "tls", "slow", "resetting", "huge"}
-                assert all(line["path"] == f"/hooks/{line['kind']}" for line in told)
+                assert {line["server"] for line in told} == {"plain", "tls", "slow", "resetting", "huge"}
+                assert all(line["path"] == f"/hooks/{line['server']}" for line in told)
         finally:
             await receivers.stop()
 

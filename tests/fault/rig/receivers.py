@@ -1,6 +1,6 @@
 """Customers' servers of every kind in a process of their own, each kind on a port of its own.
 
-Ledger: `hook` with kind, path and what came of a client certificate; `open` for each connection. The first line tells
+Ledger: `hook` with server (its kind), path and what came of a client certificate; `open` for each connection. The first line tells
 the ports by kind.
 """
 
@@ -37,7 +37,7 @@ class Peer:
         fields = {name.lower(): value for name, value in lines}
         await self.reader.readexactly(int(fields["content-length"]))
         self.owner.note(
-            "hook", kind=self.kind, path=head.split(" ")[1], id=fields["webhook-id"],
+            "hook", server=self.kind, path=head.split(" ")[1], id=fields["webhook-id"],
             authorization=fields.get("authorization"), peer=_name(self.writer),
         )  # fmt: skip
         self.owner.count(self.kind)
@@ -165,7 +165,7 @@ class Receivers(Recorder):
         self, kind: str, script: Callable[[Peer], Awaitable[None]], tls: ssl.SSLContext | None = None
     ) -> int:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.note("open", kind=kind)
+            self.note("open", server=kind)
             with suppress(EOFError, OSError, asyncio.CancelledError):
                 await script(Peer(self, kind, reader, writer))
             writer.transport.abort()
