@@ -1,7 +1,7 @@
 """Customers' servers of every kind in a process of their own, each kind on a port of its own.
 
-Ledger: `hook` with server (its kind), path and what came of a client certificate; `open` for each connection. The first line tells
-the ports by kind.
+Ledger: `hook` with server (its kind), path and what came of a client certificate; `open` for each connection. The first
+line tells the ports by kind.
 """
 
 from __future__ import annotations
