@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections import Counter
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -73,10 +74,12 @@ def test_a_connection_that_was_busy_when_it_changed_is_not_used_again(run, autho
     async def main():
         let = asyncio.Event()
         asked = asyncio.Event()
+        served = Counter()
 
         async def script(peer: Peer) -> None:
             while True:
                 await peer.request()
+                served[name_of(peer)] += 1
                 asked.set()
                 await let.wait()
                 await peer.send(OK)
@@ -91,8 +94,9 @@ def test_a_connection_that_was_busy_when_it_changed_is_not_used_again(run, autho
             await asyncio.wait([second], timeout=0.05)
             let.set()
             assert [(await one).status for one in (first, second)] == [200, 200]
-            assert (await posting.send("p", target, b"", b"{}")).status == 200
-            assert [name_of(peer) for peer in there.peers] == ["trunkline", None]
+            more = await asyncio.gather(*(posting.send("p", target, b"", b"{}") for _ in range(4)))
+            assert [answer.status for answer in more] == [200] * 4
+            assert served == {"trunkline": 1, None: 5}
             await posting.close()
 
     run(main())
