@@ -15,9 +15,6 @@ from rig.trial import fetchval, sizes, trial
 
 from trunkline.runtime import clock
 
-# What may be told again after a kill: posts under way and those that wait behind them (twice the setting
-# callback_origin_concurrency), and answers that were gathered for one write.
-IN_FLIGHT = 2 * 32 + 256
 # Three of ten fail, in every way there is.
 SHORT = [200, 500, 200, 200, 0, 204, 200, 503, 299, 200]
 FULL = [*([200, 500, 202, 200, 0, 204, 200, 503, 299, 200] * 9), *[200, 404, 200, 200, 0, 200, 200, -1, 200, 200]]
@@ -30,16 +27,24 @@ class Size:
     restarts: int
     per_s: float
     pattern: tuple[int, ...]
+    at_once: int  # callback_origin_concurrency
+    unstored: int  # answers that may be gathered for the next write
+
+    @property
+    def in_flight(self) -> int:
+        """What may be told again after a kill: posts under way, those behind them, answers that are not stored."""
+        return 2 * self.at_once + self.unstored
 
 
-@sizes(Size(300, 2, 0, 300, tuple(SHORT)), Size(20_000, 10, 2, 1500, tuple(FULL)), 90)
+@sizes(Size(300, 2, 0, 150, tuple(SHORT), 4, 16), Size(20_000, 10, 2, 1500, tuple(FULL), 32, 256), 90)
 def test_no_webhook_is_lost_or_said_otherwise(size: Size, folder: Path, database: str) -> None:
     if size.restarts and os.environ.get("DATABASE_URL"):
         pytest.skip("restarts an embedded server of its own")
 
     async def main() -> None:
         own = None if size.restarts else database
-        async with installation(folder, own, binds=4, window=100, processes={"webhooks": 1}) as it:
+        around = {"TRUNKLINE_CALLBACK_ORIGIN_CONCURRENCY": str(size.at_once)}
+        async with installation(folder, own, binds=4, window=100, processes={"webhooks": 1}, environment=around) as it:
             await it.sink.ask("set", pattern=list(size.pattern))
             client = await it.client(senders=8)
             await client.ask("begin", count=size.count, per_s=size.per_s)
@@ -54,8 +59,8 @@ def test_no_webhook_is_lost_or_said_otherwise(size: Size, folder: Path, database
             await it.settled()
             # A restart of the database lets lanes go: what was answered by then and not stored may go out once more.
             crashes = size.kills + size.restarts
-            await it.verified(hook_crashes=crashes, hooks_in_flight=IN_FLIGHT)
-            _check_repeats(it, crashes * IN_FLIGHT)
+            await it.verified(hook_crashes=crashes, hooks_in_flight=size.in_flight)
+            _check_repeats(it, crashes * size.in_flight)
             assert await fetchval(it.database, "SELECT count(*) FROM msg WHERE status IS NULL") == 0
 
     trial(main(), 300)
