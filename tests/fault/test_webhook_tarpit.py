@@ -82,19 +82,20 @@ async def _tenants(it: Installation, conn: asyncpg.Connection) -> list[int]:
 async def _fill(conn: asyncpg.Connection, plan: int, url: str, ids: MsgIds) -> None:
     """Queues tens of thousands of events for the tarpit, each with a URL of its own."""
     first = str(ids.new(clock.wall_ms()))[:24]
-    await conn.execute(
-        "INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)"
-        " SELECT $1, $2, trunkline_now(), ($3::text || lpad(to_hex(n), 12, '0'))::uuid, 2, false, $2 || '/' || n"
-        " FROM generate_series(1, $4::int) AS n",
-        plan, url, first, QUEUED,
-    )  # fmt: skip
-    await conn.execute(
-        "INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, encoding, parts, expires_at, status,"
-        " final_at) SELECT plan_id, msg_id, 1, '1', '+15550001111', 'hi', 0, 1, now(), 2, now() FROM hook_queue"
-        " WHERE plan_id = $1",
-        plan,
-    )
-    await conn.execute("SELECT pg_notify('hooks', '')")
+    async with conn.transaction():
+        await conn.execute(
+            "INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)"
+            " SELECT $1, $2, trunkline_now(), ($3::text || lpad(to_hex(n), 12, '0'))::uuid, 2, false, $2 || '/' || n"
+            " FROM generate_series(1, $4::int) AS n",
+            plan, url, first, QUEUED,
+        )  # fmt: skip
+        await conn.execute(
+            "INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, encoding, parts, expires_at,"
+            " status, final_at) SELECT plan_id, msg_id, 1, '1', '+15550001111', 'hi', 0, 1, now(), 2, now()"
+            " FROM hook_queue WHERE plan_id = $1",
+            plan,
+        )
+        await conn.execute("SELECT pg_notify('hooks', '')")
 
 
 def _p99(events: Events, told: dict[str, float], ids: list[str]) -> float:
