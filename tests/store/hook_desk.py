@@ -39,6 +39,7 @@ class Receiver:
     def __init__(self) -> None:
         self.status = b"200 OK"
         self.headers = b""
+        self.answer = b"ok"
         self.posts: list[tuple[str, dict[str, Any]]] = []
         self.heads: list[dict[str, str]] = []  # of the posts: their headers, names in lower case
         self.bodies: list[bytes] = []
@@ -68,7 +69,10 @@ class Receiver:
                 self.posts.append((fields["webhook-id"], json.loads(body)))
                 self.came.set()
                 await self.let.wait()
-                writer.write(b"HTTP/1.1 %b\r\nContent-Length: 2\r\n%b\r\nok" % (self.status, self.headers))
+                writer.write(
+                    b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n%b"
+                    % (self.status, len(self.answer), self.headers, self.answer)
+                )
                 await writer.drain()
         except (OSError, EOFError, asyncio.CancelledError):
             pass

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 from hook_desk import POLICY, Receiver, delivering, event, message, receiver, when
 
 from trunkline.admin import declared
 from trunkline.admin.declared import Surroundings
+from trunkline.cli.message import as_document, rendered
 from trunkline.domain.provisioning import Provisioning
 from trunkline.store import db, provisioning
+from trunkline.store.timeline import timeline
 
 KEY = bytes(range(32))
 SECRETS = {"TOKEN": "t0ken-of-a", "KEY": "k3y-of-a", "PW": "pässword", "OTHER": "t0ken-of-b"}
@@ -42,6 +46,13 @@ class Desk:
         filled = text.replace("{a}", self.a.url).replace("{b}", self.b.url)
         await declared.apply(self.conn, declared.read(filled, "set-up.toml"), around)
         return await provisioning.load(self.conn, KEY)
+
+    async def shown(self, msg_id: UUID) -> str:
+        """What an operator sees of a message."""
+        found = await timeline(self.conn, msg_id)
+        assert found is not None
+        assert json.loads(as_document(found, False))["events"]
+        return rendered(found, False)
 
     async def post(self, picture: Provisioning, *events: tuple[Receiver, int, bool]) -> None:
         """Delivers events: (to whom, of which plan, whether to the configured URL)."""
@@ -179,14 +190,17 @@ def test_what_was_accepted_for_an_origin_that_is_not_allowed_any_more_is_not_sen
     ran(database, main)
 
 
-def test_the_first_bytes_of_every_answer_are_kept(database: str) -> None:
+def test_the_first_bytes_of_every_answer_are_kept_and_shown(database: str) -> None:
     async def main(desk: Desk) -> None:
         picture = await desk.apply(TWO_PLANS)
         await desk.post(picture, (desk.a, 1, True))
-        desk.a.status = b"410 Gone"
+        desk.a.status, desk.a.answer = b"410 Gone", b"no +31612345678 here\r\n\x1b[2J" + b"x" * 1000
         await desk.post(picture, (desk.a, 1, False))
         rows = await desk.conn.fetch("SELECT status, excerpt, latency_ms >= 0 FROM hook_attempt ORDER BY status")
-        assert [tuple(row) for row in rows] == [(200, b"ok", True), (410, b"ok", True)]
+        assert [tuple(row) for row in rows] == [(200, b"ok", True), (410, desk.a.answer[:256], True)]
+        shown = [await desk.shown(row[0]) for row in await desk.conn.fetch("SELECT msg_id FROM msg ORDER BY msg_id")]
+        assert 'attempt 1: HTTP 200 "ok", ' in shown[0]
+        assert 'attempt 1: HTTP 410 "no +3161•••••78 here\\u000d\\u000a\\u001b[2Jxxx' in shown[1]
 
     ran(database, main)
 
