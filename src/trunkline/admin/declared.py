@@ -21,6 +21,7 @@ _IDENTITY: Mapping[str, tuple[str, ...]] = {
     "receiver": ("account", "plan", "origin"),
     "carrier": ("name",),
     "route": ("name",),
+    "keyword": ("plan", "address", "word"),
 }
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from trunkline.admin.document import Table, near
 from trunkline.domain.callback import Policy, check
 from trunkline.runtime.secret import unseal
-from trunkline.store import audit, provisioning
+from trunkline.store import audit, provisioning, receivers
 from trunkline.store.db import Connection
+from trunkline.store.receivers import Credentials
 
 _HOST = "a public host name or address, or one of callback_allowed_networks"
 # What audit rows and reports must not show.
@@ -49,6 +50,7 @@ class World:
     broken: set[tuple[str, str]]  # (section, name) of tables with mistakes: a reference to one is no further mistake
     changes: list[Change] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)  # plan's public id → its new webhook secret
+    _routes: dict[str, int] | None = None  # by name, as they were: a file names each once
 
     @classmethod
     async def locked(cls, conn: Connection, around: Surroundings, broken: set[tuple[str, str]]) -> World:
@@ -73,14 +75,14 @@ class World:
         place = provisioning.password_place(self.rows["carrier"][link["carrier_id"]]["name"], link["name"])
         return unseal(self.around.secret_key, link["password"], place).decode()
 
-    def credentials_of(self, receiver: Mapping[str, Any]) -> provisioning.Credentials:
+    def credentials_of(self, receiver: Mapping[str, Any]) -> Credentials:
         """What a stored receiver is given, in the clear."""
         place = self.credentials_place(receiver["account_id"], receiver["origin"])
-        return provisioning.unseal_credentials(self.around.secret_key, receiver["credentials"], place)
+        return receivers.opened(self.around.secret_key, receiver["credentials"], place)
 
     def credentials_place(self, account_id: int, origin: str) -> str:
         """The context that an account's credentials for an origin are sealed for."""
-        return provisioning.credentials_place(self.rows["account"][account_id]["public_id"], origin)
+        return receivers.place(self.rows["account"][account_id]["public_id"], origin)
 
     async def put(self, kind: str, row_id: int | None, fields: dict[str, Any], title: str) -> int:
         """Makes the row so, if it is not, with its audit row; returns its id."""
@@ -97,6 +99,12 @@ class World:
         shown = {name: None if name in _SECRET else fields[name] for name in changed or fields}
         await audit.record(self.conn, self.around.actor, f"{kind}.{what}", f"{kind} {title}", shown)
         return row_id
+
+    def route_named(self, name: str) -> int | None:
+        """The id of a route, if there is one of that name; at the cost of one look-up, since there may be many."""
+        if self._routes is None:
+            self._routes = {row["name"]: row_id for row_id, row in self.rows["route"].items()}
+        return self._routes.get(name)
 
     def account(self, table: Table, key: str) -> int | None:
         """The id of the account that `key` names, by name or public id; None is a mistake that has been noted."""

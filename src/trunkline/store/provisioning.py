@@ -7,22 +7,21 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
+from trunkline.domain.consent import Does, consent_of
 from trunkline.domain.provisioning import (
     Account,
     AccountId,
     Carrier,
     CarrierId,
+    Keyword,
     Link,
     Plan,
     PlanId,
     Provisioning,
-    Receiver,
-    Route,
     Token,
 )
 from trunkline.runtime.secret import seal, unseal
+from trunkline.store import receivers, routes
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 
@@ -34,7 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "plan": (
         *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
         *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s", "sent_events"),
-        *("transliterate", "max_segments", "callback_origins"),
+        *("transliterate", "max_segments", "consent", "callback_origins"),
     ),
     "sender": ("plan_id", "address", "state"),
     "carrier": ("name", "active", "dialect"),
@@ -42,10 +41,14 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("carrier_id", "name", "host", "port", "system_id", "password", "system_type", "bind_mode", "bind_count"),
         *("send_window", "tls", "timers", "active"),
     ),
-    "route": ("name", "carrier_id", "priority", "plan_id", "countries", "active"),
+    "route": (
+        *("name", "carrier_id", "priority", "plan_id", "countries", "active", "account_id", "prefixes", "networks"),
+        *("sender_kinds", "cost_micro", "weight", "min_delivery_percent", "max_receipt_s", "fallback"),
+    ),
+    "keyword": ("plan_id", "address", "word", "does", "reply", "active"),
     "receiver": ("account_id", "plan_id", "origin", "credentials"),
 }
-_JSON = frozenset({"dialect", "timers"})
+_JSON = frozenset({"consent", "dialect", "timers"})
 
 
 def password_place(carrier: str, link: str) -> str:
@@ -58,30 +61,11 @@ def hook_secret_place(plan_public_id: str) -> str:
     return f"webhook secret of plan {plan_public_id}"
 
 
-class Credentials(msgspec.Struct, frozen=True):
-    """What webhooks carry to an origin: header lines, each with its CRLF; our certificate with its key, in PEM."""
+async def load(conn: Connection, secret_key: bytes, known: Provisioning | None = None) -> Provisioning:
+    """The whole picture at one version, but for the routes where there is one already: they are those of `known`.
 
-    head: str = ""
-    certificate: str | None = None
-
-
-def credentials_place(account_public_id: str, origin: str) -> str:
-    """The context that credentials for an origin are sealed for."""
-    return f"credentials of account {account_public_id} for {origin}"
-
-
-def seal_credentials(secret_key: bytes, credentials: Credentials, place: str) -> bytes:
-    """Credentials as they are stored."""
-    return seal(secret_key, msgspec.json.encode(credentials), place)
-
-
-def unseal_credentials(secret_key: bytes, sealed: bytes, place: str) -> Credentials:
-    """Credentials as `seal_credentials` got them. Raises SealBroken."""
-    return msgspec.json.decode(unseal(secret_key, sealed, place), type=Credentials)
-
-
-async def load(conn: Connection, secret_key: bytes) -> Provisioning:
-    """The whole picture at one version. Raises SealBroken where `secret_key` is not the one it was stored under."""
+    Raises SealBroken where `secret_key` is not the one it was stored under.
+    """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         version = await conn.fetchval(_SQL.version)
         accounts = {AccountId(row["account_id"]): Account(**row) for row in await conn.fetch(_SQL.accounts)}
@@ -90,8 +74,9 @@ async def load(conn: Connection, secret_key: bytes) -> Provisioning:
         senders = await conn.fetch(_SQL.senders)
         carriers = await conn.fetch(_SQL.carriers)
         links = [row for row in await conn.fetch(_SQL.links) if row["active"]]
-        routes = await conn.fetch(_SQL.routes)
-        receivers = [_receiver(row, accounts, secret_key) for row in await conn.fetch(_SQL.receivers)]
+        found = await routes.load(conn) if known is None else known.routes
+        keywords = await conn.fetch(_SQL.keywords)
+        known_receivers = await receivers.load(conn, accounts, secret_key)
     by_id = {plan.plan_id: plan for plan in plans}
     return Provisioning(
         version=version,
@@ -102,8 +87,10 @@ async def load(conn: Connection, secret_key: bytes) -> Provisioning:
         senders={(PlanId(row["plan_id"]), row["address"]): row["state"] for row in senders},
         plan_of_destination=_destinations(senders, by_id),
         carriers={CarrierId(row["carrier_id"]): _carrier(row, links, secret_key) for row in carriers},
-        routes=tuple(_route(row) for row in routes if row["active"]),
-        receivers={(one.account_id, one.plan_id, one.origin): one for one in receivers},
+        routes=found,
+        keywords=_keywords(keywords),
+        plans_of_address=_senders_plans(senders),
+        receivers=known_receivers,
     )
 
 
@@ -111,6 +98,7 @@ def _plan(row: Mapping[str, Any], accounts: Mapping[AccountId, Account], secret_
     fields = dict(row)
     place = hook_secret_place(fields["public_id"])
     fields["countries"] = _set(fields["countries"])
+    fields["consent"] = consent_of(json.loads(fields["consent"]))
     fields["callback_origins"] = _set(fields["callback_origins"])
     fields["hook_secrets"] = tuple(unseal(secret_key, sealed, place) for sealed in fields["hook_secrets"])
     return Plan(**fields, account_public_id=accounts[fields["account_id"]].public_id)
@@ -137,22 +125,6 @@ def _link(row: Mapping[str, Any], carrier: str, secret_key: bytes) -> Link:
     return Link(**fields)
 
 
-def _route(row: Mapping[str, Any]) -> Route:
-    fields = dict(row)
-    del fields["active"]
-    fields["countries"] = _set(fields["countries"])
-    return Route(**fields)
-
-
-def _receiver(row: Mapping[str, Any], accounts: Mapping[AccountId, Account], secret_key: bytes) -> Receiver:
-    place = credentials_place(accounts[row["account_id"]].public_id, row["origin"])
-    found = unseal_credentials(secret_key, row["credentials"], place)
-    certificate = None if found.certificate is None else found.certificate.encode()
-    return Receiver(
-        row["receiver_id"], row["account_id"], row["plan_id"], row["origin"], found.head.encode(), certificate
-    )
-
-
 def _set(values: list[Any] | None) -> frozenset[Any] | None:
     return None if values is None else frozenset(values)
 
@@ -163,6 +135,23 @@ def _destinations(senders: list[Mapping[str, Any]], plans: Mapping[PlanId, Plan]
     approved = [row for row in senders if row["state"] == "approved"]
     for row in sorted(approved, key=lambda row: not plans[row["plan_id"]].active):
         found.setdefault(row["address"], row["plan_id"])
+    return found
+
+
+def _keywords(rows: list[Mapping[str, Any]]) -> dict[tuple[str | PlanId, str], Keyword]:
+    return {
+        (row["address"] or PlanId(row["plan_id"]), row["word"]): Keyword(
+            row["plan_id"], Does(row["does"]), row["reply"]
+        )
+        for row in rows
+        if row["active"]
+    }
+
+
+def _senders_plans(senders: list[Mapping[str, Any]]) -> dict[str, tuple[PlanId, ...]]:
+    found: dict[str, tuple[PlanId, ...]] = {}
+    for row in senders:
+        found[row["address"]] = (*found.get(row["address"], ()), PlanId(row["plan_id"]))
     return found
 
 

@@ -11,7 +11,8 @@ from trunkline.admin.document import REQUIRED, Key, Table
 from trunkline.admin.pointers import from_environment, from_file, pointed
 from trunkline.admin.world import World
 from trunkline.runtime.kinds import TEXT
-from trunkline.store.provisioning import Credentials, seal_credentials
+from trunkline.store import receivers
+from trunkline.store.receivers import Credentials
 from trunkline.webhooks.headers import header_lines
 from trunkline.webhooks.tls import tls_context
 
@@ -109,7 +110,7 @@ async def put(world: World, table: Table) -> None:
     if row_id is not None and world.credentials_of(rows[row_id]) == wanted:
         sealed = rows[row_id]["credentials"]  # sealing it again would look like a change
     else:
-        sealed = seal_credentials(world.around.secret_key, wanted, world.credentials_place(account_id, origin))
+        sealed = receivers.sealed(world.around.secret_key, wanted, world.credentials_place(account_id, origin))
     fields = {"account_id": account_id, "plan_id": plan_id, "origin": origin, "credentials": sealed}
     await world.put("receiver", row_id, fields, title)
 
