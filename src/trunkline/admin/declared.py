@@ -18,6 +18,7 @@ _IDENTITY: Mapping[str, tuple[str, ...]] = {
     "account": ("name",),
     "plan": ("account", "name"),
     "sender": ("plan", "address"),
+    "receiver": ("account", "plan", "origin"),
     "carrier": ("name",),
     "route": ("name",),
     "keyword": ("plan", "address", "word"),

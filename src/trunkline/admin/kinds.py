@@ -52,6 +52,18 @@ def _countries(value: Any) -> list[str]:
     return sorted(set(value))
 
 
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('a list of texts such as ["https://example.com"]')
+    return value
+
+
+def _headers(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(item, str) and item for item in value.values()):
+        raise ValueError('a table of texts by header such as { X-Tenant = "acme" }')
+    return value
+
+
 def text(limit: int, *, empty: bool = False) -> Kind:
     """ASCII text of up to `limit` characters without control characters: a C-octet string of SMPP less its NUL."""
 
@@ -109,6 +121,8 @@ REFERENCE = Kind("name or id", _reference)
 ADDRESS = Kind("sender", _address)
 COUNTRIES = Kind("list of countries", _countries)
 TABLE = Kind("table", _table)
+TEXTS = Kind("list of texts", _texts)
+HEADERS = Kind("table of texts", _headers)
 RATE = Kind('integer, 1 to 1000000, or `"unlimited"`', _rate)
 WORD = Kind("word", _word)
 REPLY = Kind(f"text, up to {_TEXT_LIMIT} characters", _reply)

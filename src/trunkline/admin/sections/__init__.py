@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from trunkline.admin.document import Key, Table
-from trunkline.admin.sections import account, carrier, keyword, plan, route, sender
+from trunkline.admin.sections import account, carrier, keyword, plan, receiver, route, sender
 from trunkline.admin.world import World
 
 
@@ -26,6 +26,7 @@ SECTIONS = (
     Section("account", account.WHAT, account.KEYS, account.read, account.put),
     Section("plan", plan.WHAT, plan.KEYS, plan.read, plan.put),
     Section("sender", sender.WHAT, sender.KEYS, sender.read, sender.put),
+    Section("receiver", receiver.WHAT, receiver.KEYS, receiver.read, receiver.put),
     Section("carrier", carrier.WHAT, carrier.KEYS, carrier.read, carrier.put),
     Section("route", route.WHAT, route.KEYS, route.read, route.put),
     Section("keyword", keyword.WHAT, keyword.KEYS, keyword.read, keyword.put),
