@@ -16,10 +16,13 @@ __all__ = ["Declared", "Mistaken", "Outcome", "Surroundings", "apply", "read", "
 # What makes two tables of a section the same thing.
 _IDENTITY: Mapping[str, tuple[str, ...]] = {
     "account": ("name",),
+    "price_list": ("name",),
     "plan": ("account", "name"),
     "sender": ("plan", "address"),
     "carrier": ("name",),
     "route": ("name",),
+    "guard": ("plan",),
+    "blocked_range": ("prefix",),
 }
 
 

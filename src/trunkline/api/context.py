@@ -13,6 +13,7 @@ from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, RequestKey, Submission
+from trunkline.domain.price import Price
 from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning, Token
 from trunkline.store.db import Pool
 from trunkline.store.readers import Readers
@@ -25,8 +26,9 @@ class Context:
     `provisioning` gives None when what is in memory is older than 5 s: a token revoked meanwhile must not pass.
     `accept` ends after the commit; `in_work` tells of a key whether this process is at it. `first_choice` is the
     carrier that a route names first, None without a route. `mccmnc_of` tells the network of a recipient, None where it
-    is not known. `now_ms` is the database's clock. What a customer asks for is read over `readers`, for the account of
-    the token; `writers` are the login's own.
+    is not known. `price_of` tells what a part costs by a price list, for the recipient's country and network and the
+    sender; None where the list has no price for that. `now_ms` is the database's clock. What a customer asks for is
+    read over `readers`, for the account of the token; `writers` are the login's own.
     """
 
     provisioning: Callable[[], Provisioning | None]
@@ -34,6 +36,7 @@ class Context:
     in_work: Callable[[PlanId, RequestKey], Accepted | None]
     first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None]
     mccmnc_of: Callable[[str], str | None]
+    price_of: Callable[[int, str | None, str | None, str], Price | None]
     readers: Readers
     writers: Pool
     now_ms: Callable[[], int]

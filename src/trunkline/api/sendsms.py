@@ -15,6 +15,7 @@ from trunkline.api.dry_run import tried, tried_with_key
 from trunkline.api.exchange import Answer, Later, Request, Response, refused
 from trunkline.api.idempotency import once
 from trunkline.api.sizing import over_limit, size
+from trunkline.api.terms import terms_of
 from trunkline.contract.dry_run import read_dry_run
 from trunkline.contract.idempotency import read_key
 from trunkline.contract.problem import Refusal, joined
@@ -23,6 +24,7 @@ from trunkline.contract.send import SendRequest, read_send
 from trunkline.contract.times import parse
 from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import AccountId, CarrierId, Plan, Provisioning, Token
+from trunkline.domain.terms import Terms
 from trunkline.numbering.e164 import country_of
 from trunkline.text.segment import Measure
 
@@ -86,9 +88,13 @@ def _ready(
     sized = size(wanted.body, plan, provisioning.carriers.get(carrier_id))
     if (over := over_limit(sized.parts, plan)) is not None:
         return over
+    mccmnc = context.mccmnc_of(wanted.recipient)
+    terms = terms_of(context, provisioning, plan, wanted.sender, wanted.recipient, country, mccmnc)
+    if isinstance(terms, Refusal):
+        return terms
     if (forbidden := _forbidden(provisioning, plan, wanted.sender, country)) is not None:
         return forbidden
-    submission = _submission(context, plan, wanted, country, carrier_id, sized, now_ms)
+    submission = _submission(context, plan, wanted, country, mccmnc, carrier_id, sized, terms, now_ms)
     record = queued_json(submission, plan.account_public_id, plan.public_id)
     if len(record) + len(submission.callback_url or "") > RECORD_LIMIT:
         detail = "The record would be larger than 16 KiB: shorten the text, the URL or the reference."
@@ -179,8 +185,10 @@ def _submission(
     plan: Plan,
     wanted: SendRequest,
     country: str | None,
+    mccmnc: str | None,
     carrier_id: CarrierId,
     sized: Measure,
+    terms: Terms | None,
     now_ms: int,
 ) -> Submission:
     due_at = None if wanted.send_at is UNSET else parse(wanted.send_at)
@@ -203,7 +211,9 @@ def _submission(
         plan.priority,
         plan.validity_s if wanted.validity_period is UNSET else wanted.validity_period,
         due_at,
-        context.mccmnc_of(wanted.recipient),
+        mccmnc,
+        None,
+        terms,
     )
 
 

@@ -19,6 +19,10 @@ COMMANDS = {
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),
     "numbers": ("numbers", "Say which network a number belongs to: import, show, export ranges."),
+    "prices": ("prices", "Say what messages cost: import, show, export price lists."),
+    "balance": ("balance", "Prepaid money of accounts and plans: show it, add to it."),
+    "guard": ("guard", "Artificial traffic: what was stopped, and let it go again."),
+    "usage": ("usage", "Show what was charged, by day, plan and country."),
     "db": ("database_commands", "Look after the database."),
 }
 

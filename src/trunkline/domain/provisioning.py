@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NewType
 
+from trunkline.domain.guard import Guard
+from trunkline.domain.terms import PlanTerms
+
 AccountId = NewType("AccountId", int)
 PlanId = NewType("PlanId", int)
 CarrierId = NewType("CarrierId", int)
@@ -52,6 +55,8 @@ class Plan:
     sent_events: bool = False
     transliterate: bool = False  # texts that typography alone keeps out of GSM-7 are sent without it
     max_segments: int | None = None  # parts of a message; None: as many as its text takes
+    terms: PlanTerms | None = None  # what its messages cost
+    guard: Guard | None = None  # what is watched of whom it writes to
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +123,4 @@ class Provisioning:
     plan_of_destination: Mapping[str, PlanId]  # inbound: approved sender address → the plan that gets its messages
     carriers: Mapping[CarrierId, Carrier]
     routes: tuple[Route, ...]  # active ones, highest priority first
+    blocked: frozenset[str] = frozenset()  # prefixes of numbers that nobody writes to

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from trunkline.store.queries import Queries
 
 _SQL = Queries("mt")
 FIRST = UUID(int=0)
+_COLUMNS = Submission._fields.index("key")  # those of the schema's type submission come before
+_FREE = (None, None, None)
 
 
 class Lane(NamedTuple):
@@ -37,6 +40,15 @@ class Claimed(NamedTuple):
     claimed_at: dt.datetime
 
 
+class PartPrice(NamedTuple):
+    """What a part costs, as of acceptance, and the country that it is counted for."""
+
+    price_micro: int
+    ptf_micro: int
+    currency: str
+    country: str | None
+
+
 class Content(NamedTuple):
     """What to submit of a claimed message; `status` is set where it is final already."""
 
@@ -47,6 +59,7 @@ class Content(NamedTuple):
     encoding: int
     parts: int
     status: int | None
+    price: PartPrice | None = None  # None: its parts cost nothing
 
 
 class AcceptedPart(NamedTuple):
@@ -92,6 +105,18 @@ class Requeued(NamedTuple):
     expires_at: dt.datetime
 
 
+class ChargedPart(NamedTuple):
+    """An accepted part that costs something (the schema's type charged_part)."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    part_no: int
+    price_micro: int
+    ptf_micro: int
+    currency: str
+    country: str | None
+
+
 class DoubtfulPart(NamedTuple):
     """A part written to the carrier whose answer is missing: 901 link lost, 902 no response."""
 
@@ -108,18 +133,27 @@ def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
-async def accept(conn: Connection, batch: Sequence[Submission], *, wake: bool) -> dict[UUID, Accepted]:
+async def accept(
+    conn: Connection, batch: Sequence[Submission], *, wake: bool, codes: Mapping[UUID, int] = MappingProxyType({})
+) -> dict[UUID, Accepted]:
     """Stores a batch in one commit, of each key at most one. Returns what was not stored because of its key, and why.
 
-    Raises what asyncpg raises.
+    What is in `codes` is stored and not queued: the caller has to end it. Raises what asyncpg raises.
     """
-    rows = [s[:-1] for s in batch]
+    rows: list[tuple[Any, ...]] = [s[:_COLUMNS] for s in batch]
     keys = [s.key for s in batch]
-    if not any(keys):
+    terms = [s.terms for s in batch]
+    if not any(terms) and not any(keys):
         await conn.fetch(_SQL.accept, rows, wake)
         return {}
+    priced = any(terms)
+    if priced:
+        rows = [(*row, *(of[:3] if of else _FREE), codes.get(row[1])) for row, of in zip(rows, terms, strict=True)]
+    if not any(keys):
+        await conn.fetch(_SQL.accept_priced, rows, wake)
+        return {}
     keyed = [key and (*key, *lock_numbers(s.plan_id, key)) for s, key in zip(batch, keys, strict=True)]
-    refused = await conn.fetch(_SQL.accept_keyed, rows, wake, keyed)
+    refused = await conn.fetch(_SQL.accept_priced_keyed if priced else _SQL.accept_keyed, rows, wake, keyed)
     return {row[0]: Accepted(row[1]) for row in refused if row[0] is not None}
 
 
@@ -206,23 +240,28 @@ async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content
     rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids))
     found: list[Content | None] = [None] * len(claimed)
     for row in rows:
-        found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7])
+        price = None if row[10] is None else PartPrice(row[8], row[9], row[10], row[4])
+        found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7], price)
     return found
 
 
 async def parts_accepted(
-    conn: Connection, carrier_id: CarrierId, rows: Sequence[AcceptedPart], telling: Collection[PlanId] = ()
+    conn: Connection,
+    carrier_id: CarrierId,
+    rows: Sequence[AcceptedPart],
+    telling: Collection[PlanId] = (),
+    charged: Sequence[ChargedPart] = (),
 ) -> None:
     """Facts: stored whoever reports them, and however late.
 
     Messages of the plans `telling` get their SENT event with the first of their parts, in the same commit, if the plan
-    wants it.
+    wants it. `charged`: what some of the parts cost; a part that was charged before is not charged again.
     """
-    if not telling:
+    if not telling and not charged:
         await conn.fetch(_SQL.accepted, carrier_id, rows)
         return
     ids = [row.msg_id for row in rows]
-    await conn.fetch(_SQL.accepted_and_told, carrier_id, rows, min(ids), max(ids), list(telling))
+    await conn.fetch(_SQL.accepted_and_told, carrier_id, rows, min(ids), max(ids), list(telling), charged)
 
 
 async def parts_attempted(

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
-from trunkline.store import idempotency, inbound, partitions, queue, receipts
+from trunkline.store import admission, charges, idempotency, inbound, partitions, queue, receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.upkeep import overdue, parts, rescue
+from trunkline.upkeep import overdue, parts, rescue, reserves
 
 _log = log.get_logger()
 _PARKED_H = 72
@@ -46,6 +46,8 @@ class Rounds:
             Task("parts", 2.0, self._parts),
             Task("queued", 3.0, self._queued),  # reads the whole queue
             Task("keys", 60.0, self._keys),
+            Task("reserves", 1.0, self._reserves),
+            Task("windows", 60.0, self._windows),
             Task("repeats", 60.0, inbound.forget),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
@@ -102,6 +104,12 @@ class Rounds:
     async def _keys(self, conn: Connection) -> bool:
         return await idempotency.forget(conn) > 0
 
+    async def _reserves(self, conn: Connection) -> bool:
+        return await reserves.ended(conn) > 0
+
+    async def _windows(self, conn: Connection) -> bool:
+        return await admission.forget_windows(conn) > 0
+
     async def _receipts(self, conn: Connection) -> bool:
         await receipts.retire_parked(conn, _PARKED_H)
         await self._without_receipt.run(conn)
@@ -109,6 +117,7 @@ class Rounds:
 
     async def _partitions(self, conn: Connection) -> bool:
         made = await partitions.attach_ahead(conn)
+        await charges.fold(conn)  # before the rows of the days go
         dropped = await partitions.retire(conn)
         if made or dropped:
             _log.info("partitions.changed", made=made, dropped=dropped)

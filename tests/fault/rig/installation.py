@@ -255,11 +255,12 @@ async def installation(
     smsc_port: int | None = None,
     environment: dict[str, str] | None = None,
     upkeep: bool = True,
+    prepaid: bool = False,
 ) -> AsyncIterator[Installation]:
     """A running installation. `database`: an address, or None for an embedded PostgreSQL of its own.
 
     `smsc_port`: what stands in front of the SMSC, if something does (else the SMSC's own). `upkeep`: whether there is
-    somebody who repairs what a crash left.
+    somebody who repairs what a crash left. `prepaid`: messages have a price, and are paid from a balance.
     """
     secret = new_secret()
     recorders = await asyncio.gather(
@@ -278,6 +279,7 @@ async def installation(
         "timers": timers or {},
         "dialect": dialect or {},
         "smsc_port": smsc_port or recorders[0].told["port"],
+        "prepaid": prepaid,
     }
     data = folder / "data"
     data.mkdir(mode=0o711)
