@@ -60,6 +60,6 @@ async def _store(
     stopped = [message for message in batch if message.msg_id in codes]
     await settle.apply(conn, [Move(m.plan_id, m.msg_id, Status.FAILED, codes[m.msg_id], None, False) for m in stopped])
     await held.put(conn, admission)
-    for news in admission.news:
-        _log.warning("admission.stops", about=type(news).__name__)
+    if admission.news:  # the notices say of whom and what
+        _log.warning("accept.stops", codes=sorted(set(codes.values())), notices=len(admission.news))
     return codes

@@ -58,7 +58,7 @@ async def replace(conn: Connection, price_list_id: int) -> tuple[int, bool]:
     if not is_same:
         await conn.execute(_SQL.clear, price_list_id)
         await conn.execute(_SQL.fill, price_list_id)
-    count: int = await conn.fetchval("SELECT count(*) FROM price WHERE price_list_id = $1", price_list_id)
+    count: int = await conn.fetchval(_SQL.count, price_list_id)
     await conn.execute(_SQL.begin)
     return count, not is_same
 

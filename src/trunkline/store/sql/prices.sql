@@ -55,6 +55,9 @@ SELECT NOT EXISTS (
      EXCEPT SELECT country, mccmnc, sender_kind, price_micro, ptf_micro, coalesce(valid_from, '-infinity'),
                    coalesce(valid_until, 'infinity') FROM price_incoming))
 
+-- name: count
+SELECT count(*) FROM price WHERE price_list_id = $1
+
 -- name: clear
 DELETE FROM price WHERE price_list_id = $1
 
