@@ -66,6 +66,8 @@ INSERT INTO charge SELECT plan_id, msg_id, 1, 7500, 0, 'EUR', 'SE', at FROM stoc
 INSERT INTO guard_window SELECT plan_id, 3, recipient, at, 1, '{1}', 0, NULL, at FROM stock WHERE n <= 10000;
 INSERT INTO balance SELECT 1, n, 'EUR', 1 FROM stock WHERE n <= 10000;
 INSERT INTO reserve SELECT plan_id, msg_id, 1, 1, NULL, 7500, NULL FROM stock WHERE n > 10000;
+INSERT INTO opt_out SELECT plan_id, recipient, '12345', at, 'import', 'list' FROM stock WHERE n % 2 = 0;
+INSERT INTO keyword_reply SELECT msg_id, plan_id, msg_id, 'help' FROM stock WHERE n % 3 = 0;
 INSERT INTO idempotency SELECT plan_id, 'key ' || n, sha256('x'), msg_id, 1, at FROM stock;
 """
 # Pages of tables and indexes that all sessions have touched, whatever part of a statement did it (EXPLAIN leaves out

@@ -23,6 +23,7 @@ _IDENTITY: Mapping[str, tuple[str, ...]] = {
     "route": ("name",),
     "guard": ("plan",),
     "blocked_range": ("prefix",),
+    "keyword": ("plan", "address", "word"),
 }
 
 

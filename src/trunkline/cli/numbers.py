@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from trunkline.admin.ranges import Imported, import_ranges
-from trunkline.cli.csv_file import decoded, progress
 from trunkline.cli.database import actor, with_connection
 from trunkline.cli.failures import DATA, Failed
 from trunkline.cli.options import DATABASE, settings_options
+from trunkline.cli.progress import decoded, progress
 from trunkline.numbering.e164 import country_of, well_formed
 from trunkline.numbering.networks import network_of
 from trunkline.numbering.ranges import ranges_of
@@ -41,12 +41,16 @@ def import_(settings: Settings, file: Path, skip_bad: bool) -> None:
     trunkline numbers import ranges.csv
     trunkline numbers import ranges.csv --skip-bad
     """
-    with file.open("rb") as opened, progress(opened) as (advanced, received):
+    with file.open("rb") as opened, progress(opened) as (advanced, stored):
 
         async def work(conn: Connection) -> Imported:
-            lines = decoded(opened, advanced)
             return await import_ranges(
-                conn, lines, name=file.name, skip_bad=skip_bad, actor=actor(settings), received=received
+                conn,
+                decoded(opened, advanced),
+                name=file.name,
+                skip_bad=skip_bad,
+                actor=actor(settings),
+                received=lambda: stored(None, None),
             )
 
         try:

@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from trunkline.admin.prices import SENDER_NAMES, Imported, import_prices
-from trunkline.cli.csv_file import decoded, progress
 from trunkline.cli.database import actor, with_connection
 from trunkline.cli.failures import DATA, Failed
 from trunkline.cli.options import DATABASE, settings_options
+from trunkline.cli.progress import decoded, progress
 from trunkline.domain.price import SenderKind, spelled
 from trunkline.runtime.settings import Settings
 from trunkline.store import prices as store
@@ -46,13 +46,13 @@ def import_(settings: Settings, price_list: str, file: Path, currency: str | Non
     """
     if currency is not None and not (len(currency) == 3 and currency.isascii() and currency.isupper()):
         raise click.BadParameter("write it by its ISO 4217 code, such as EUR", param_hint="--currency")
-    with file.open("rb") as opened, progress(opened) as (advanced, received):
+    with file.open("rb") as opened, progress(opened) as (advanced, stored):
 
         async def work(conn: Connection) -> Imported:
             lines = decoded(opened, advanced)
             return await import_prices(
                 conn, price_list, lines, name=file.name, currency=currency, skip_bad=skip_bad, actor=actor(settings),
-                received=received,
+                received=lambda: stored(None, None),
             )  # fmt: skip
 
         try:

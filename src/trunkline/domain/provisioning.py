@@ -8,8 +8,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NewType
+from typing import TYPE_CHECKING, Any, NewType
 
+if TYPE_CHECKING:  # which is made of the ids below
+    from trunkline.domain.routes import Routes
+
+from trunkline.domain.consent import Consent, Does
 from trunkline.domain.guard import Guard
 from trunkline.domain.terms import PlanTerms
 
@@ -57,6 +61,7 @@ class Plan:
     max_segments: int | None = None  # parts of a message; None: as many as its text takes
     terms: PlanTerms | None = None  # what its messages cost
     guard: Guard | None = None  # what is watched of whom it writes to
+    consent: Consent = field(default_factory=Consent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +106,12 @@ class Carrier:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    route_id: int
-    name: str
-    carrier_id: CarrierId
-    priority: int
-    plan_id: PlanId | None
-    countries: frozenset[str] | None
+class Keyword:
+    """A word of a plan's own. `reply`: None for the plan's, "" for none."""
+
+    plan_id: PlanId
+    does: Does
+    reply: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +126,8 @@ class Provisioning:
     senders: Mapping[tuple[PlanId, str], str]  # (plan, address) → state
     plan_of_destination: Mapping[str, PlanId]  # inbound: approved sender address → the plan that gets its messages
     carriers: Mapping[CarrierId, Carrier]
-    routes: tuple[Route, ...]  # active ones, highest priority first
+    routes: Routes  # active ones, highest priority first
+    # Own words by what they are sent to, an address or any sender of a plan; written as `words_of` reads them.
+    keywords: Mapping[tuple[str | PlanId, str], Keyword] = field(default_factory=dict)
+    plans_of_address: Mapping[str, tuple[PlanId, ...]] = field(default_factory=dict)  # whoever sends from it
     blocked: frozenset[str] = frozenset()  # prefixes of numbers that nobody writes to

@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from trunkline.carriers.dialect import Dialect
 from trunkline.carriers.link import Link
 from trunkline.carriers.pool import Pool
-from trunkline.carriers.refusal import PAUSE_AFTER_COUNT, Action
+from trunkline.carriers.refusal import Action
 from trunkline.carriers.throttle import Throttle
 from trunkline.domain.provisioning import CarrierId, Provisioning
-from trunkline.mt import route
-from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
+from trunkline.domain.quality import Measured
+from trunkline.domain.routes import Choice
+from trunkline.mt import quiet
+from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, OPTED_OUT, QUARANTINED, Outcomes
+from trunkline.mt.route import Router, nothing_measured
 from trunkline.mt.submit import Ticket, submits, tickets
+from trunkline.mt.suspects import Suspects
 from trunkline.runtime import clock, log, metrics
 from trunkline.smpp.errors import EncodeError, NotSent
 from trunkline.smpp.pdu import SubmitSm
@@ -41,7 +45,9 @@ _CLAIM_MOST = 400
 # After a claim of few messages the next one gathers a little: nobody waits long, and a claim costs what ten cost.
 _FEW, _GATHER_S = 100, 0.004
 _CONFIGURATION_PAUSE_S = 60.0
-_WRITE_WITHIN_S = 0.5  # a claim is written within this time or given back
+# What was read is written within this time or given back: the recipient may opt out meanwhile.
+_WRITE_WITHIN_S = 0.5
+_LATE_PAUSE_S = 1.0  # if the database alone took longer than that
 # A claim whose answer was lost is looked for so long: a server that was cut off from us may commit it late.
 _LOST_FOR_S = 60.0
 
@@ -80,8 +86,10 @@ class Dispatch:
         provisioning: Callable[[], Provisioning | None],
         live: Callable[[CarrierId], bool],
         may_write: Callable[[], bool],
+        measured: Callable[[], Measured] = nothing_measured,
     ) -> None:
-        """`live`: whether a carrier has a link up; `may_write`: whether our lease still holds for a socket write."""
+        """`live`: whether a carrier takes messages; `may_write`: whether our lease still holds for a socket write;
+        `measured`: how well carriers deliver."""
         self.pool = pool
         self.carrier_id = pool.carrier.carrier_id
         self.throttle = Throttle()
@@ -89,7 +97,7 @@ class Dispatch:
         self._dialect = dialect
         self._outcomes = outcomes
         self._provisioning = provisioning
-        self._live = live
+        self._router = Router(live, measured)
         self._may_write = may_write
         self._standing = Standing(dsn, name="dispatch")
         self._wake = asyncio.Event()
@@ -97,13 +105,18 @@ class Dispatch:
         self._lanes: dict[Lane, _Floor] = {}
         self._scanned_at = self._reset_at = float("-inf")
         self._draining = False
-        self._held: list[tuple[Ticket, Link, int]] = []
+        self._held = Suspects(outcomes)
         self._paused_until = 0.0
         self._claim_no = 0
         self._lost: dict[int, float] = {}  # claims whose rows are not in our hands, with the time of each
         self._loop = asyncio.get_running_loop()
         self._submitted = _SUBMITTED.of(pool.carrier.name)
         self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
+
+    @property
+    def takes(self) -> bool:
+        """Whether messages may be given to the carrier: it has a link up, and is not paused."""
+        return self.pool.up and self._loop.time() >= self._paused_until
 
     # Waking.
 
@@ -163,8 +176,8 @@ class Dispatch:
         """One claim, or one step with what was claimed before. Returns whether there may be more to do at once."""
         now = self._loop.time()
         self._write_waiting(now)
-        if self._held:
-            self._end_held(now)
+        if self._held and self._clock is not None:
+            self._held.end(self._clock[1] + dt.timedelta(seconds=now - self._clock[0]))
         if self._lost and now - self._looked_at > self._look_every_s:
             await self._take_back(await self._standing.get(), now)
         free = min(self.pool.free - len(self._waiting), self.throttle.room(now), _CLAIM_MOST)
@@ -191,10 +204,17 @@ class Dispatch:
             for lane, _, _ in lanes:
                 del self._lanes[lane]
             return self._scanned_at < now - 0.05  # the lanes were known from before: look for others
-        contents, at = await queue.contents(conn, claimed), await self._time(conn)
+        at = await self._time(conn)
+        read_at = self._loop.time()
+        provisioning = self._provisioning()
+        contents = await queue.contents(conn, claimed, quiet.plans(provisioning, claimed))
+        choices = await self._router.choices(conn, provisioning, self.carrier_id, claimed, contents)
         del self._lost[self._claim_no]
         self._raise_floors(claimed, now)
-        self._submit_all(claimed, contents, at)
+        if self._loop.time() > read_at + _WRITE_WITHIN_S:
+            _log.warning("dispatch.late", carrier=self.pool.carrier.name, count=len(claimed))
+            self._paused_until = max(self._paused_until, self._loop.time() + _LATE_PAUSE_S)
+        self._submit_all(zip(claimed, contents, choices, strict=True), at, read_at + _WRITE_WITHIN_S)
         if len(claimed) < _FEW:
             await clock.sleep(_GATHER_S)
         return True
@@ -252,28 +272,34 @@ class Dispatch:
 
     # Submitting.
 
-    def _submit_all(self, claimed: Sequence[Claimed], contents: Sequence[Content | None], now: dt.datetime) -> None:
+    def _submit_all(
+        self, batch: Iterable[tuple[Claimed, Content | None, Choice | None]], now: dt.datetime, give_back_by: float
+    ) -> None:
         provisioning = self._provisioning()
-        give_back_by = self._loop.time() + _WRITE_WITHIN_S
-        for message, content in zip(claimed, contents, strict=True):
+        for message, content, choice in batch:
             if content is None or content.status is not None:
                 self._end(message, content, "over", QUARANTINED)  # the guard keeps a final status as it is
                 continue
             if message.expires_at <= now:
                 self._end(message, content, "expired", EXPIRED)
                 continue
-            target: CarrierId | None = self.carrier_id
-            if provisioning is not None:
-                target = route.choose(provisioning, message.plan_id, content.country, self._live)
-            if target is None:
-                self._end(message, content, "no_route", NO_ROUTE)
+            if content.opted_out:
+                self._end(message, content, "opted_out", OPTED_OUT)
                 continue
-            if target != self.carrier_id:
+            if (until := quiet.until(provisioning, message, content, now)) is not None:
                 for ticket in tickets(message, content):
-                    self._outcomes.not_sent(ticket, carrier_id=target)
+                    self._outcomes.held(ticket, until)
+                continue
+            if choice is None:
+                for ticket in tickets(message, content):
+                    self._outcomes.without_route(ticket, now)
+                continue
+            if choice.carrier_id != self.carrier_id:
+                for ticket in tickets(message, content, choice):
+                    self._outcomes.not_sent(ticket)
                 continue
             try:
-                parts = submits(message, content, self._dialect, now)
+                parts = submits(message, content, self._dialect, now, choice)
             except (ValueError, LookupError) as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)
@@ -292,6 +318,8 @@ class Dispatch:
 
     def _write_waiting(self, now: float) -> None:
         """Hands waiting parts to the links, as many as have room; what waited too long goes back to the queue."""
+        if self._waiting and self._waiting[0][2] < now:
+            self._give_back_late(now)
         waiting, pool = self._waiting, self.pool
         if not waiting:
             return
@@ -309,6 +337,7 @@ class Dispatch:
                     log.alarm("message_quarantined", str(ticket.claimed.msg_id), True, error=log.explained(error))
                     self._outcomes.failed(ticket, "quarantined", QUARANTINED)
                 waiting.popleft()
+                self._begun = ticket.claimed
                 count += 1
         self._submitted.value += count
         self.throttle.sent(count, now)
@@ -316,6 +345,17 @@ class Dispatch:
         if (not count and not pool.outstanding) or not pool.up:
             while waiting and waiting[0][2] < now:
                 self._outcomes.not_sent(waiting.popleft()[1])
+
+    def _give_back_late(self, now: float) -> None:
+        """What waited too long goes back to the queue, but for the rest of a message that was begun."""
+        waiting, self._waiting = self._waiting, deque()
+        for one in waiting:
+            if one[2] < now and one[1].claimed is not self._begun:
+                self._outcomes.not_sent(one[1])
+            else:
+                self._waiting.append(one)
+
+    _begun: Claimed | None = None  # the message that was written last
 
     # What the links tell (carriers/link.LinkOwner).
 
@@ -326,8 +366,7 @@ class Dispatch:
         now = self._loop.time()
         if command_status == 0:
             self._outcomes.accepted(token, link.link_id, message_id)
-            if self._held:
-                self._release_held(final=True)
+            self._held.release(final=True)
         else:
             self._refused(link, token, command_status, nacked, now)
         if not late:
@@ -340,9 +379,7 @@ class Dispatch:
         action = self._outcomes.action_of(command_status, nacked)
         # What is refused for its optional TLVs goes once more, without any; then it is held as the others are.
         if action is Action.FINAL_OR_PAUSE or (action is Action.WITHOUT_TLVS_ONCE and token.claimed.tries):
-            self._held.append((token, link, command_status))
-            if len(self._held) >= PAUSE_AFTER_COUNT:
-                self._release_held(final=False)
+            if self._held.add(token, link.link_id, command_status):
                 self._paused_until = now + _CONFIGURATION_PAUSE_S
                 log.alarm("carrier_paused", self.pool.carrier.name, True, command_status=hex(command_status))
             return
@@ -354,26 +391,7 @@ class Dispatch:
 
     def drained(self) -> None:
         """The last answer has come: what was held for the next one's sake goes back to the queue."""
-        self._release_held(final=False)
-
-    def _end_held(self, now: float) -> None:
-        """Of what is held, the parts whose validity is over: no other answer came to tell whose fault it is."""
-        if self._clock is None:
-            return
-        at = self._clock[1] + dt.timedelta(seconds=now - self._clock[0])
-        for held in [held for held in self._held if held[0].claimed.expires_at <= at]:
-            self._held.remove(held)
-            self._outcomes.refused(held[0], held[1].link_id, held[2])
-
-    def _release_held(self, *, final: bool) -> None:
-        """Parts refused for what may be our configuration: the message's fault if the next one is accepted, ours if
-        five in a row are not."""
-        for token, link, command_status in self._held:
-            if final:
-                self._outcomes.refused(token, link.link_id, command_status)
-            else:
-                self._outcomes.held_back(token, link.link_id, command_status)
-        self._held = []
+        self._held.release(final=False)
 
     def submit_unanswered(self, link: Link, token: object) -> None:
         assert isinstance(token, Ticket)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from trunkline.admin.document import Key, Table
-from trunkline.admin.sections import account, carrier, guard, plan, price_list, route, sender
+from trunkline.admin.sections import account, carrier, guard, keyword, plan, price_list, route, sender
 from trunkline.admin.world import World
 
 
@@ -31,6 +31,7 @@ SECTIONS = (
     Section("route", route.WHAT, route.KEYS, route.read, route.put),
     Section("guard", guard.WHAT, guard.KEYS, guard.read, guard.put),
     Section("blocked_range", guard.BLOCKED_WHAT, guard.BLOCKED_KEYS, guard.read_blocked, guard.put_blocked),
+    Section("keyword", keyword.WHAT, keyword.KEYS, keyword.read, keyword.put),
 )
 # Tables inside tables, for the documentation.
 INNER = {
