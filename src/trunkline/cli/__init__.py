@@ -15,6 +15,7 @@ COMMANDS = {
     "apply": ("apply", "Make accounts, plans, senders, carriers and routes what a file says."),
     "send": ("send", "Send one message through the REST API."),
     "message": ("message", "Look into messages; cancel one."),
+    "carrier": ("carrier", "See how carriers are doing: rate, queue, pauses; try a paused one again."),
     "inbound": ("inbound", "Look into messages from handsets."),
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),

@@ -8,62 +8,44 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections import deque
-from collections.abc import Callable, Sequence
-from uuid import UUID
+from collections.abc import Callable, Mapping, Sequence
 
 from trunkline.carriers.dialect import Dialect
 from trunkline.carriers.link import Link
 from trunkline.carriers.pool import Pool
-from trunkline.carriers.refusal import PAUSE_AFTER_COUNT, Action
+from trunkline.carriers.refusal import Action
 from trunkline.carriers.throttle import Throttle
-from trunkline.domain.provisioning import CarrierId, Provisioning
+from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning
 from trunkline.mt import route
-from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
+from trunkline.mt.objections import Objections
+from trunkline.mt.outbox import Outbox
+from trunkline.mt.outcome import LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
+from trunkline.mt.plan_rates import PlanRates
 from trunkline.mt.submit import Ticket, submits, tickets
+from trunkline.mt.turns import Share, Terms, Turns, in_turn
 from trunkline.runtime import clock, log, metrics
-from trunkline.smpp.errors import EncodeError, NotSent
-from trunkline.smpp.pdu import SubmitSm
 from trunkline.store import queue
+from trunkline.store.carriers import State
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.store.queue import FIRST, Claimed, Content, Lane
+from trunkline.store.queue import ANY_PARTS, Claimed, Content
 
 _log = log.get_logger()
-_SUBMITTED = metrics.counter("trunkline_submitted", "submit_sm written, by carrier.", "carrier")
 _ROUND_TRIP = metrics.histogram("trunkline_submit_seconds", "From submit_sm to its response.", "carrier")
+_THROTTLED = metrics.counter("trunkline_carrier_throttled", "Answers that said it was too much.", "carrier")
 
 _POLL_S = 1.0  # NOTIFY only wakes; this finds what it missed
 _SCAN_EVERY_S = 0.5  # while busy: new lanes are looked for at least so often
+_SCAN_PAUSE_S = 0.0001  # after a look, for each lane that it found: looking takes a tenth of the time at most
 _RESET_FLOORS_S = 5.0
-# A commit may become visible after one with a later id, so the floor stays behind what was claimed last.
-_FLOOR_LAG_S = 0.25
 _CLAIM_MOST = 400
+# At a carrier with a rate, what is due within this time is claimed ahead: a part goes when it is due, no claim later.
+_AHEAD_S = 0.08
+_KEPT_OF_WINDOW = 20  # one part in so many is kept for plans that have no more than that under way
 # After a claim of few messages the next one gathers a little: nobody waits long, and a claim costs what ten cost.
 _FEW, _GATHER_S = 100, 0.004
-_CONFIGURATION_PAUSE_S = 60.0
-_WRITE_WITHIN_S = 0.5  # a claim is written within this time or given back
+_WRITE_WITHIN_S = 0.5  # what was read is written within this time or given back
 # A claim whose answer was lost is looked for so long: a server that was cut off from us may commit it late.
 _LOST_FOR_S = 60.0
-
-
-class _Floor:
-    """The largest msg_id of a lane below which nothing is left, as far as claims some time ago tell."""
-
-    __slots__ = ("_claims", "after")
-
-    def __init__(self) -> None:
-        self.after = FIRST
-        self._claims: deque[tuple[float, UUID]] = deque()
-
-    def claimed(self, now: float, last: UUID) -> None:
-        self._claims.append((now, last))
-
-    def at(self, now: float) -> UUID:
-        while self._claims and self._claims[0][0] < now - _FLOOR_LAG_S:
-            last = self._claims.popleft()[1]
-            if last > self.after:
-                self.after = last
-        return self.after
 
 
 class Dispatch:
@@ -84,26 +66,57 @@ class Dispatch:
         """`live`: whether a carrier has a link up; `may_write`: whether our lease still holds for a socket write."""
         self.pool = pool
         self.carrier_id = pool.carrier.carrier_id
-        self.throttle = Throttle()
-        self._epoch = epoch
+        self.throttle = Throttle(pool.carrier.rate_per_s)
+        self.objections = Objections(pool.carrier.name, outcomes)
+        self.epoch = epoch
         self._dialect = dialect
         self._outcomes = outcomes
         self._provisioning = provisioning
+        self._plans: Mapping[PlanId, Plan] = {}
         self._live = live
         self._may_write = may_write
         self._standing = Standing(dsn, name="dispatch")
         self._wake = asyncio.Event()
-        self._waiting: deque[tuple[SubmitSm, Ticket, float]] = deque()
-        self._lanes: dict[Lane, _Floor] = {}
+        self._outbox = Outbox(pool, self.throttle, outcomes, may_write=may_write, emptier=self._wake.set)
+        self._turns = Turns()
+        self._plan_rates = PlanRates()
         self._scanned_at = self._reset_at = float("-inf")
+        self._scan_again = False
+        self._full = False  # there was no room the last time
+        self._wants_room = False  # there is something to claim once there is more
         self._draining = False
-        self._held: list[tuple[Ticket, Link, int]] = []
-        self._paused_until = 0.0
         self._claim_no = 0
         self._lost: dict[int, float] = {}  # claims whose rows are not in our hands, with the time of each
         self._loop = asyncio.get_running_loop()
-        self._submitted = _SUBMITTED.of(pool.carrier.name)
+        self._throttled = _THROTTLED.of(pool.carrier.name)
         self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing goes to the carrier because it refuses our configuration."""
+        until = self.objections.paused_until
+        return until is not None and self._loop.time() < until
+
+    def state(self) -> State:
+        """How the carrier is doing, for operators."""
+        links, until = self.pool.links, self.objections.paused_until
+        self.throttle.room(clock.monotonic_s())  # the rate grows while nobody asks
+        paused = until is not None
+        return State(
+            links_up=sum(link.session is not None for link in links),
+            links=len(links),
+            under_way=self.pool.outstanding,
+            rate_per_s=self.throttle.rate,
+            cut_rate=self.throttle.cut_rate,
+            pause_s=None if until is None else max(until - self._loop.time(), -1.0),
+            paused_status=self.objections.command_status if paused else None,
+            paused_field=self.objections.field if paused else None,
+        )
+
+    def retry(self) -> None:
+        """An operator wants a paused carrier tried again at once."""
+        self.objections.retry()
+        self._wake.set()
 
     # Waking.
 
@@ -111,7 +124,7 @@ class Dispatch:
         """Something is in the queue; `again`: perhaps below the floors, with ids claimed before."""
         if again:
             self._reset_at = float("-inf")
-        self._scanned_at = float("-inf")
+        self._scan_again = True
         self._wake.set()
 
     def room_changed(self) -> None:
@@ -139,9 +152,7 @@ class Dispatch:
                 continue
             if not busy:
                 await self._pause()
-        for _, ticket, _ in self._waiting:
-            self._outcomes.not_sent(ticket)
-        self._waiting.clear()
+        self._outbox.close()
         if self._lost:
             try:
                 await self._take_back(await self._standing.get(), self._loop.time())
@@ -150,29 +161,37 @@ class Dispatch:
         await self._standing.close()
 
     async def _pause(self) -> None:
-        wait_s = _POLL_S
-        if self._waiting:
-            wait_s = 0.05
-        elif self.throttle.rate is not None:
-            wait_s = min(max(self.throttle.wait_s(self._loop.time()), 0.005), _POLL_S)
-        handle = self._loop.call_later(wait_s, self._wake.set)
+        handle = self._loop.call_later(self._wait_s(), self._wake.set)
         await self._wake.wait()
         handle.cancel()
+
+    def _wait_s(self) -> float:
+        now = self._loop.time()
+        wait_s = 0.05 if self._outbox else _POLL_S
+        if self.paused:
+            wait_s = min(wait_s, (self.objections.paused_until or now) - now)
+        elif self._full and self.throttle.rate is not None and self.pool.free > len(self._outbox):
+            wait_s = min(wait_s, self.throttle.wait_s(clock.monotonic_s(), len(self._outbox) + 1, _AHEAD_S))
+        if self._scan_again:
+            wait_s = min(wait_s, self._scanned_at + len(self._turns) * _SCAN_PAUSE_S - now)
+        return max(min(wait_s, self._plan_rates.wait_s(now)), 0.005)
 
     async def _once(self) -> bool:
         """One claim, or one step with what was claimed before. Returns whether there may be more to do at once."""
         now = self._loop.time()
-        self._write_waiting(now)
-        if self._held:
-            self._end_held(now)
+        self._outbox.write()
+        if len(self.objections) and self._clock is not None:
+            self.objections.expire(self._clock[1] + dt.timedelta(seconds=now - self._clock[0]))
         if self._lost and now - self._looked_at > self._look_every_s:
             await self._take_back(await self._standing.get(), now)
-        free = min(self.pool.free - len(self._waiting), self.throttle.room(now), _CLAIM_MOST)
-        if free <= 0 or now < self._paused_until or not self._may_write():
+        free = self._room(now)
+        self._full = self._wants_room = free <= 0
+        if self._full or not self._may_write():
             return False
         conn = await self._standing.get()
-        lanes = await self._turn(conn, now)
-        if not lanes:
+        asked = await self._turn(conn, free, now)
+        if not asked:
+            self._wants_room = len(self._turns) > 0
             return False
         # Until its rows are in our hands a claim counts as lost: whatever raises on the way, they are not forgotten.
         self._claim_no += 1
@@ -180,29 +199,57 @@ class Dispatch:
         claimed = await queue.claim(
             conn,
             self.carrier_id,
-            self._epoch,
-            lanes,
+            self.epoch,
+            asked,
             free_parts=free,
-            whole_window=not self.pool.outstanding and not self._waiting,
+            alone_parts=self._alone_parts(),
             claim_no=self._claim_no,
         )
         if not claimed:
             del self._lost[self._claim_no]
-            for lane, _, _ in lanes:
-                del self._lanes[lane]
-            return self._scanned_at < now - 0.05  # the lanes were known from before: look for others
-        contents, at = await queue.contents(conn, claimed), await self._time(conn)
+            return self._nothing_claimed(now)
+        claimed = in_turn(asked, claimed)
+        at = await self._time(conn)
+        read_at = self._loop.time()
+        contents = await queue.contents(conn, claimed)
         del self._lost[self._claim_no]
-        self._raise_floors(claimed, now)
-        self._submit_all(claimed, contents, at)
+        self._scan_again |= self._turns.served(asked, claimed, now)
+        for message in claimed:
+            self._plan_rates.claimed(message.plan_id)
+        self._submit_all(claimed, contents, at, read_at + _WRITE_WITHIN_S)
         if len(claimed) < _FEW:
             await clock.sleep(_GATHER_S)
         return True
 
+    def _room(self, now: float) -> int:
+        """How many parts may be claimed: what the links take, and of what the carrier takes as much as is due soon."""
+        waiting = len(self._outbox)
+        free = min(self.pool.free - waiting, _CLAIM_MOST)
+        if self.throttle.rate is not None:
+            free = min(free, self.throttle.room(clock.monotonic_s(), _AHEAD_S) - waiting)
+        return self.objections.room(free, waiting + self.pool.outstanding, now)
+
+    def _alone_parts(self) -> int:
+        """How many parts a message may have that comes although it needs more room: any number where the windows are
+        empty, and at a carrier with a rate as many as they take."""
+        if self._outbox:
+            return 0
+        if not self.pool.outstanding:
+            return ANY_PARTS
+        return 0 if self.throttle.rate is None else self.pool.free
+
+    def _nothing_claimed(self, now: float) -> bool:
+        """The lanes that were asked hold nothing, or nothing behind their floors, or what needs more room."""
+        known_from_before = self._scanned_at < now - 0.05
+        self._turns.forget_floors()
+        self._scanned_at = float("-inf")
+        self._wants_room = True
+        return known_from_before
+
     async def _take_back(self, conn: Connection, now: float) -> None:
         """Gives back what lost claims left in inflight: no byte of it was written."""
         self._looked_at = now
-        count = await queue.unclaim(conn, self.carrier_id, self._epoch, list(self._lost))
+        count = await queue.unclaim(conn, self.carrier_id, self.epoch, list(self._lost))
         if count:
             _log.warning("dispatch.claim_taken_back", carrier=self.pool.carrier.name, count=count)
             self._reset_at = float("-inf")  # it may lie below the floors
@@ -212,34 +259,34 @@ class Dispatch:
     _looked_at = float("-inf")
     _look_every_s = 0.0  # at once after a loss, then now and then
 
-    async def _turn(self, conn: Connection, now: float) -> list[tuple[Lane, UUID, int]]:
-        """Whose turn it is: every lane of the highest priority that holds something, each with its fair share."""
+    async def _turn(self, conn: Connection, free: int, now: float) -> list[Share]:
+        """Whose turn it is: lanes of the highest priority that may be served, each with its fair share."""
         if now - self._reset_at > _RESET_FLOORS_S:
             self._reset_at = now
-            self._lanes = {}
-        if not self._lanes or now - self._scanned_at > _SCAN_EVERY_S:
-            self._scanned_at = now
-            found = await queue.lanes(conn, self.carrier_id)
-            self._lanes = {lane: self._lanes.get(lane) or _Floor() for lane in found}
-        if not self._lanes:
-            return []
-        highest = max(lane.priority for lane in self._lanes)
-        ready = [lane for lane in self._lanes if lane.priority == highest]
-        share = max(1, -(-_CLAIM_MOST // len(ready)))
-        # The lane that was served first goes last the next time.
-        first = ready[0]
-        self._lanes[first] = self._lanes.pop(first)
-        return [(lane, self._lanes[lane].at(now), share) for lane in ready]
+            self._turns.forget_floors()
+        since, count = now - self._scanned_at, len(self._turns)
+        if not count or since > _SCAN_EVERY_S or (self._scan_again and since >= count * _SCAN_PAUSE_S):
+            self._scanned_at, self._scan_again = now, False
+            self._turns.found(await queue.lanes(conn, self.carrier_id), now)
+        known = self._provisioning()
+        if known is not None:  # else as it was: an outage of the database changes no plan
+            self._plans = known.plans
+        kept = 0
+        if self._turns.shared and self.throttle.rate is None:
+            kept = (self.pool.free + self.pool.outstanding) // _KEPT_OF_WINDOW
+        for lanes in self._turns.classes():
+            await self._plan_rates.lease(conn, self._plans, {lane.plan_id for lane in lanes}, now)
+            terms = [self._terms(lane.plan_id, kept) for lane in lanes]
+            asked = self._turns.shares(lanes, terms, free, kept, now)
+            if asked:
+                return asked
+        return []
 
-    def _raise_floors(self, claimed: Sequence[Claimed], now: float) -> None:
-        last: dict[Lane, UUID] = {}
-        for message in claimed:
-            lane = Lane(message.priority, message.plan_id)
-            if lane not in last or message.msg_id > last[lane]:
-                last[lane] = message.msg_id
-        for lane, msg_id in last.items():
-            if lane in self._lanes:
-                self._lanes[lane].claimed(now, msg_id)
+    def _terms(self, plan_id: PlanId, kept: int) -> Terms:
+        plan = self._plans.get(plan_id)
+        most = self._plan_rates.most(plan_id)
+        small = max(kept - self._outbox.unanswered(plan_id), 0)
+        return Terms(plan.weight if plan is not None else 1, most, small)
 
     async def _time(self, conn: Connection) -> dt.datetime:
         """The database's clock, read once a second and carried on by our own in between."""
@@ -252,15 +299,17 @@ class Dispatch:
 
     # Submitting.
 
-    def _submit_all(self, claimed: Sequence[Claimed], contents: Sequence[Content | None], now: dt.datetime) -> None:
+    def _submit_all(
+        self, claimed: Sequence[Claimed], contents: Sequence[Content | None], now: dt.datetime, give_back_by: float
+    ) -> None:
         provisioning = self._provisioning()
-        give_back_by = self._loop.time() + _WRITE_WITHIN_S
         for message, content in zip(claimed, contents, strict=True):
             if content is None or content.status is not None:
                 self._end(message, content, "over", QUARANTINED)  # the guard keeps a final status as it is
                 continue
             if message.expires_at <= now:
-                self._end(message, content, "expired", EXPIRED)
+                for ticket in tickets(message, content):
+                    self._outcomes.expired(ticket)
                 continue
             target: CarrierId | None = self.carrier_id
             if provisioning is not None:
@@ -281,41 +330,13 @@ class Dispatch:
             if parts[0][1].parts != content.parts:
                 self._outcomes.cut_otherwise(message, parts[0][1].parts)
                 continue
-            for pdu, ticket in parts:
-                self._waiting.append((pdu, ticket, give_back_by))
-        self._write_waiting(self._loop.time())
+            self._outbox.put(parts, give_back_by)
+        self._outbox.write()
 
     def _end(self, message: Claimed, content: Content | None, reason: str, code: int) -> None:
         """Every missing part of the message ends here, unsent."""
         for ticket in tickets(message, content):
             self._outcomes.failed(ticket, reason, code)
-
-    def _write_waiting(self, now: float) -> None:
-        """Hands waiting parts to the links, as many as have room; what waited too long goes back to the queue."""
-        waiting, pool = self._waiting, self.pool
-        if not waiting:
-            return
-        count = 0
-        if self._may_write():
-            while waiting:
-                pdu, ticket, _ = waiting[0]
-                ticket.submitted_at = now
-                try:
-                    if pool.submit(pdu, ticket) is None:
-                        break
-                except NotSent:
-                    continue  # that link has just ended: the pool offers another, or none
-                except EncodeError as error:
-                    log.alarm("message_quarantined", str(ticket.claimed.msg_id), True, error=log.explained(error))
-                    self._outcomes.failed(ticket, "quarantined", QUARANTINED)
-                waiting.popleft()
-                count += 1
-        self._submitted.value += count
-        self.throttle.sent(count, now)
-        # A message of more parts than the window is sent in steps: its clock starts when the window last moved.
-        if (not count and not pool.outstanding) or not pool.up:
-            while waiting and waiting[0][2] < now:
-                self._outcomes.not_sent(waiting.popleft()[1])
 
     # What the links tell (carriers/link.LinkOwner).
 
@@ -324,67 +345,53 @@ class Dispatch:
     ) -> None:
         assert isinstance(token, Ticket)
         now = self._loop.time()
-        if command_status == 0:
-            self._outcomes.accepted(token, link.link_id, message_id)
-            if self._held:
-                self._release_held(final=True)
-        else:
-            self._refused(link, token, command_status, nacked, now)
         if not late:
             self._round_trip.observe(now - token.submitted_at)
             self.throttle.answered(now - token.submitted_at)
-        if self._waiting:
+            self._outbox.answered(token)
+        if command_status == 0 and not nacked:
+            self._outcomes.accepted(token, link.link_id, message_id)
+            self.throttle.accepted()
+            if self.objections.stand:
+                self.objections.accepted()
+        else:
+            self._refused(link, token, command_status, nacked, now)
+        if self._outbox or self._wants_room:
             self._wake.set()
 
     def _refused(self, link: Link, token: Ticket, command_status: int, nacked: bool, now: float) -> None:
-        action = self._outcomes.action_of(command_status, nacked)
+        action, first = self._outcomes.action_of(command_status, nacked), token.claimed.tries == 0
         # What is refused for its optional TLVs goes once more, without any; then it is held as the others are.
-        if action is Action.FINAL_OR_PAUSE or (action is Action.WITHOUT_TLVS_ONCE and token.claimed.tries):
-            self._held.append((token, link, command_status))
-            if len(self._held) >= PAUSE_AFTER_COUNT:
-                self._release_held(final=False)
-                self._paused_until = now + _CONFIGURATION_PAUSE_S
-                log.alarm("carrier_paused", self.pool.carrier.name, True, command_status=hex(command_status))
+        if action is Action.FINAL_OR_PAUSE or (action is Action.WITHOUT_TLVS_ONCE and not first):
+            self.objections.refused(token, link, command_status, now)
             return
+        if action is Action.OTHER_BIND_ONCE and first:
+            self._outbox.over_another_link(token, link)
         self._outcomes.refused(token, link.link_id, command_status, nacked=nacked)
         if action is Action.SLOW_DOWN:
-            self.throttle.refused(now)
+            self._throttled.value += 1
+            self.throttle.refused(clock.monotonic_s())
         elif action is Action.LINK_STATE:
             link.recycle()
 
     def drained(self) -> None:
         """The last answer has come: what was held for the next one's sake goes back to the queue."""
-        self._release_held(final=False)
-
-    def _end_held(self, now: float) -> None:
-        """Of what is held, the parts whose validity is over: no other answer came to tell whose fault it is."""
-        if self._clock is None:
-            return
-        at = self._clock[1] + dt.timedelta(seconds=now - self._clock[0])
-        for held in [held for held in self._held if held[0].claimed.expires_at <= at]:
-            self._held.remove(held)
-            self._outcomes.refused(held[0], held[1].link_id, held[2])
-
-    def _release_held(self, *, final: bool) -> None:
-        """Parts refused for what may be our configuration: the message's fault if the next one is accepted, ours if
-        five in a row are not."""
-        for token, link, command_status in self._held:
-            if final:
-                self._outcomes.refused(token, link.link_id, command_status)
-            else:
-                self._outcomes.held_back(token, link.link_id, command_status)
-        self._held = []
+        self.objections.give_back()
+        self.objections.close()
 
     def submit_unanswered(self, link: Link, token: object) -> None:
         assert isinstance(token, Ticket)
+        self._outbox.answered(token)
         self._outcomes.in_doubt(token, NO_RESPONSE)
 
     def submit_lost(self, link: Link, tokens: Sequence[object]) -> None:
         for token in tokens:
             assert isinstance(token, Ticket)
+            self._outbox.answered(token)
             self._outcomes.in_doubt(token, LINK_LOST)
 
     def submit_not_sent(self, link: Link, tokens: Sequence[object]) -> None:
         for token in tokens:
             assert isinstance(token, Ticket)
+            self._outbox.answered(token)
             self._outcomes.not_sent(token)

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from trunkline.carriers.dialect import Dialect, canonical_id
-from trunkline.carriers.refusal import Action, meaning
+from trunkline.carriers.refusal import Action, code_of_wait, meaning
 from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.domain.status import Status
 from trunkline.mt.submit import Ticket
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
-from trunkline.store import queue
+from trunkline.store import overdue, queue
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.queue import AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Requeued
 from trunkline.store.settling import Move, PartOutcome
@@ -26,7 +26,8 @@ from trunkline.store.settling import Move, PartOutcome
 _log = log.get_logger()
 _ANSWERS = metrics.counter("trunkline_submit_answers", "submit_sm_resp by what they meant.", "action")
 
-LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE, EXPIRED = 901, 902, 904, 304, 702
+LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE = 901, 902, 904, 304
+_EXPIRED = "expired"
 _AGAIN_S = 0.2
 _THROTTLED_PAUSE_S = 1.0
 _HELD_BACK_S = 30.0
@@ -151,6 +152,10 @@ class Outcomes:
         """The message ends before anything was written: it cannot be encoded, has no route, is over."""
         self.endings.add(Ending(ticket, None, reason, None, None, code, False))
 
+    def expired(self, ticket: Ticket) -> None:
+        """Its validity was over when it was claimed; why it waited so long is looked up."""
+        self.endings.add(Ending(ticket, None, _EXPIRED, None, None, 0, False))
+
     def in_doubt(self, ticket: Ticket, code: int) -> None:
         """Written, and its answer will perhaps never come: 901 link lost, 902 response timer over."""
         claimed = ticket.claimed
@@ -215,6 +220,7 @@ class Outcomes:
 
     async def _store_endings(self, conn: Connection, batch: Sequence[Ending]) -> set[settle.Message]:
         now = await queue.database_now(conn)
+        batch = await self._explained(conn, batch)
         next_at = {id(e): _next_at(e, now) for e in batch}
         standing = await queue.parts_attempted(
             conn,
@@ -263,6 +269,20 @@ class Outcomes:
         if outcomes:
             await settle.store_parts(conn, outcomes)
         return {(o.plan_id, o.msg_id) for o in outcomes}
+
+    async def _explained(self, conn: Connection, batch: Sequence[Ending]) -> Sequence[Ending]:
+        """The batch with the codes of what expired."""
+        expired = [e.ticket.claimed for e in batch if e.outcome == _EXPIRED]
+        if not expired:
+            return batch
+        found = await overdue.waits(
+            conn, [(c.plan_id, c.msg_id, self.carrier_id, c.missing, c.resubmitted) for c in expired]
+        )
+        codes = {e.msg_id: code_of_wait(e.last_status, e.was_up, self.dialect.refusals) for e in found}
+        return [
+            e._replace(final_code=codes.get(e.ticket.claimed.msg_id, 702)) if e.outcome == _EXPIRED else e
+            for e in batch
+        ]
 
     def _requeue(self, ending: Ending) -> Requeued:
         claimed = ending.ticket.claimed

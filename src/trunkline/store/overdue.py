@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from trunkline.domain.provisioning import CarrierId, PlanId
@@ -44,6 +44,7 @@ class Expired(NamedTuple):
     was_up: bool  # the carrier had a link up at some time since the message was accepted
     last_status: int | None  # command_status of its last attempt
     resubmitted: bool
+    dialect: str | None  # of the carrier, as JSON
 
 
 class Unreceipted(NamedTuple):
@@ -84,7 +85,12 @@ async def take_expired(conn: Connection) -> list[Expired]:
     rows = [*await conn.fetch(_SQL.expired_queued), *await conn.fetch(_SQL.expired_later)]
     if not rows:
         return []
-    found = await conn.fetch(_SQL.expired_context, *columns([tuple(row) for row in rows], 5))
+    return await waits(conn, [tuple(row) for row in rows])
+
+
+async def waits(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Expired]:
+    """What kept messages from going out: (plan, message, carrier, parts still to be submitted, resubmitted) of each."""
+    found = await conn.fetch(_SQL.expired_context, *columns(rows, 5))
     return [Expired(*row) for row in found]
 
 

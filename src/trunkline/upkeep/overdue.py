@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from collections.abc import Mapping
+from functools import lru_cache
 from uuid import UUID
 
-from trunkline.carriers.refusal import Action, meaning
+from trunkline.carriers.dialect import from_mapping
+from trunkline.carriers.refusal import Refusal, code_of_wait
 from trunkline.domain.parts import NOT_UNDERSTOOD, Outcome, overdue
 from trunkline.domain.status import Status
 from trunkline.runtime import log
@@ -18,8 +22,6 @@ from trunkline.store.settling import Move, PartOutcome
 
 _log = log.get_logger()
 
-# After these a message waits in the queue; if it does so to the end of its validity, that is why.
-_WAITING = frozenset({Action.SLOW_DOWN, Action.FINAL_OR_PAUSE, Action.WITHOUT_TLVS_ONCE})
 # A carrier's own EXPIRED comes first: the wait for a receipt ends so long after the validity.
 RECEIPT_GRACE_S = 12 * 3600
 _OLDEST_DAYS = 40
@@ -52,13 +54,13 @@ async def queued(conn: Connection) -> int:
 
 
 def _code(expired: Expired) -> int:
-    """Why it did not go out in time: the carrier slowed us down or was paused, it had no link, or the
-    turn did not come."""
-    if expired.last_status is not None:
-        refusal = meaning(expired.last_status, False, {})
-        if refusal.action in _WAITING:
-            return int(refusal.final_code)
-    return 702 if expired.was_up else 461
+    return code_of_wait(expired.last_status, expired.was_up, _refusals(expired.dialect or "{}"))
+
+
+@lru_cache(maxsize=256)
+def _refusals(dialect: str) -> Mapping[int, Refusal]:
+    """The carrier's own meanings of statuses."""
+    return from_mapping(json.loads(dialect)).refusals
 
 
 class WithoutReceipt:

@@ -28,13 +28,15 @@ RETURNING plan_id, msg_id, carrier_id, missing, resubmitted
 
 -- name: expired_context
 SELECT e.plan_id, e.msg_id, e.missing, m.parts, coalesce(l.up_at >= created.at, false) AS was_up, last.command_status,
-       e.resubmitted
+       e.resubmitted, c.dialect
 FROM unnest($1::int[], $2::uuid[], $3::int[], $4::bigint[], $5::boolean[])
      AS e(plan_id, msg_id, carrier_id, missing, resubmitted)
-JOIN msg m ON m.plan_id = e.plan_id AND m.msg_id = e.msg_id
+CROSS JOIN LATERAL (
+    SELECT parts FROM msg WHERE msg.plan_id = e.plan_id AND msg.msg_id = e.msg_id OFFSET 0) AS m
 CROSS JOIN LATERAL (
     SELECT to_timestamp(('x' || substr(replace(e.msg_id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0) AS at) AS created
 LEFT JOIN carrier_lease l ON l.carrier_id = e.carrier_id
+LEFT JOIN carrier c ON c.carrier_id = e.carrier_id
 LEFT JOIN LATERAL (
     SELECT a.command_status FROM attempt a WHERE a.plan_id = e.plan_id AND a.msg_id = e.msg_id
       AND a.ended_at >= created.at - interval '1 minute'
