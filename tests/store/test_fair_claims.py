@@ -15,6 +15,7 @@ from trunkline.domain.provisioning import Carrier, CarrierId, Plan, PlanId, Prov
 from trunkline.mt.dispatch import Dispatch
 from trunkline.mt.outcome import Outcomes
 from trunkline.mt.submit import Ticket
+from trunkline.runtime import clock
 from trunkline.smpp.pdu import SubmitSm
 from trunkline.store import leases
 
@@ -233,8 +234,6 @@ def test_a_plan_at_its_rate_leaves_the_carrier_to_the_others(database: str) -> N
 
 
 def test_long_messages_do_not_wait_for_an_empty_window(database: str) -> None:
-    """Where the next one needs more room than there is, each answer may make it: not only one of a full window."""
-
     async def scenario(conn: asyncpg.Connection, pool: PlayedPool) -> None:
         await fill(conn, 1, 80, parts=3)
         pool.dispatch.wake()
@@ -245,16 +244,31 @@ def test_long_messages_do_not_wait_for_an_empty_window(database: str) -> None:
     dispatching(database, scenario, window=10)
 
 
+def test_where_the_next_message_needs_more_room_any_answer_wakes(database: str) -> None:
+    """Not only one of a full window: the next look by itself comes a second later."""
+
+    async def scenario(conn: asyncpg.Connection, pool: PlayedPool) -> None:
+        await fill(conn, 1, 4, parts=3)
+        pool.dispatch.wake()
+        await pool.reach(9)
+        while not pool.dispatch._wants_room or pool.dispatch._wake.is_set():
+            await clock.sleep(0.005)
+        pool.answer(1)
+        assert pool.dispatch._wake.is_set()
+
+    dispatching(database, scenario, window=10)
+
+
 def test_long_messages_of_a_carrier_with_a_rate(database: str) -> None:
     """Claimed ahead as a whole, written part by part, although something is always unanswered."""
 
     async def scenario(conn: asyncpg.Connection, pool: PlayedPool) -> None:
-        await fill(conn, 1, 20, parts=5)
+        await fill(conn, 1, 6, parts=5)
         pool.dispatch.wake()
         await pool.reach(1)
-        await pool.until(100, unanswered=1)
+        await pool.until(30, unanswered=1)
         parts = [(ticket.claimed.msg_id, ticket.part_no) for ticket in pool.submitted]
         assert parts == sorted(parts)
         assert await conn.fetchval("SELECT count(*) FROM attempt") == 0  # nothing was given back
 
-    dispatching(database, scenario, window=20, rate_per_s=200)
+    dispatching(database, scenario, window=20, rate_per_s=40)
