@@ -50,6 +50,10 @@ bench-fair count="1000000":
 bench-numbers count="2000000":
     .venv/bin/python bench/number_ranges.py {{count}}
 
+# routes: load, choice, memory
+bench-routing count="100000":
+    .venv/bin/python bench/routing.py {{count}}
+
 # single pieces, in process
 bench:
     .venv/bin/python bench/text.py

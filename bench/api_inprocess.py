@@ -32,6 +32,7 @@ from trunkline.domain.provisioning import (
     Provisioning,
     Token,
 )
+from trunkline.domain.routes import Routes
 from trunkline.domain.token import issue
 from trunkline.runtime.clock import wall_ms
 from trunkline.store.limits import Ask, Lease
@@ -118,14 +119,14 @@ def api(accepter: NullAccepter, rate_per_s: int) -> tuple[Api, RateLimits]:
         senders={(plan_id, "+15550001111"): "approved"},
         plan_of_destination={},
         carriers={},
-        routes=(),
+        routes=Routes(),
     )
     limits = RateLimits(Plenty())
     whole = Api(
         provisioning=lambda: picture,
         accept=accepter.accept,
         in_work=lambda plan_id, key: None,
-        first_choice=lambda provisioning, plan_id, country: CarrierId(1),
+        first_choice=lambda *_: CarrierId(1),
         readers=cast(Any, None),
         writers=cast(Any, None),
         limits=limits,

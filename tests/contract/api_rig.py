@@ -32,7 +32,7 @@ from trunkline.domain.message import Submission
 from trunkline.domain.provisioning import Provisioning
 from trunkline.domain.token import issue
 from trunkline.mt.accept import Accepter
-from trunkline.mt.route import first_choice
+from trunkline.mt.route import Router
 from trunkline.runtime.clock import wall_ms
 from trunkline.store.limits import Leases
 from trunkline.store.numbers import NumberWatch
@@ -205,7 +205,7 @@ class Rig:
             provisioning=lambda: self.picture,
             accept=lambda submission: (self.accept or accepter.accept)(submission),
             in_work=accepter.in_work,
-            first_choice=first_choice,
+            first_choice=Router().first_choice,
             mccmnc_of=self.numbers.mccmnc_of,
             readers=self.readers,
             writers=self.pool,

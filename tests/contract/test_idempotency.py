@@ -16,6 +16,7 @@ import pytest
 from api_rig import DUTCH, OTHER, PLAN, RECIPIENT, SENDER, Reply, Rig
 
 from trunkline.domain.message import Accepted
+from trunkline.domain.routes import Routes
 
 WHOLE: dict[str, Any] = {"servicePlanId": PLAN, "channel": "SMS", "from": SENDER, "to": RECIPIENT, "body": "Hello"}
 
@@ -191,7 +192,7 @@ def test_the_key_comes_before_the_plan_s_configuration(rig: Rig) -> None:
     first = send(rig, key)
     assert rig.picture is not None
     picture = rig.picture
-    rig.picture = replace(picture, routes=())
+    rig.picture = replace(picture, routes=Routes())
     try:
         assert rig.send().code == "plan_incomplete_route"
         assert is_replay(send(rig, key), first)
@@ -250,7 +251,7 @@ def test_while_the_first_is_in_work(rig: Rig, slow: asyncpg.Connection) -> None:
         assert (reused.status, reused.code) == (422, "idempotency_key_reused")
         assert rig.picture is not None
         picture = rig.picture
-        rig.picture = replace(picture, routes=())
+        rig.picture = replace(picture, routes=Routes())
         try:  # also where the plan could not send it any more
             assert send(rig, key).code == "idempotency_key_in_use"
         finally:

@@ -61,6 +61,12 @@ def test_the_example_set_up_file_has_no_mistakes() -> None:
         assert declared.read(text, "example").document.mistakes == []
 
 
+def test_the_example_routes_have_no_mistakes() -> None:
+    assert len(examples("routing.md")) == 5
+    for text in examples("routing.md"):
+        assert declared.read(text, "example").document.mistakes == []
+
+
 if __name__ == "__main__":
     for page in GENERATED:
         (DOCS / page).write_text(written_anew(page), "utf-8")

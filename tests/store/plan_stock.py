@@ -59,6 +59,8 @@ INSERT INTO mo_part (set_key, part_no, digest, carrier_id, link_id, source, dest
            recipient, '12345', 3, 'gsm7', 0, 0, repeat('x', 140)::bytea, at, CASE WHEN n > 10000 THEN msg_id END,
            CASE WHEN n > 10000 THEN at END
     FROM stock;
+INSERT INTO opt_out SELECT plan_id, recipient, '12345', at, 'import', 'list' FROM stock WHERE n % 2 = 0;
+INSERT INTO keyword_reply SELECT msg_id, plan_id, msg_id, 'help' FROM stock WHERE n % 3 = 0;
 INSERT INTO idempotency SELECT plan_id, 'key ' || n, sha256('x'), msg_id, 1, at FROM stock;
 """
 # Pages of tables and indexes that all sessions have touched, whatever part of a statement did it (EXPLAIN leaves out

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 from operator_rig import FILE, Operator
 
-from trunkline.store import carriers
-from trunkline.store.carriers import State
+from trunkline.store import carrier_states
+from trunkline.store.carrier_states import State
 
 STATE = State(2, 2, 3, None, None, None, None, None)
 
@@ -29,7 +29,7 @@ def told(operator: Operator, state: State, epoch: int = 1) -> int | None:
     async def main() -> int | None:
         conn = await asyncpg.connect(operator.dsn)
         try:
-            return await carriers.report(conn, 1, epoch, state)
+            return await carrier_states.report(conn, 1, epoch, state)
         finally:
             await conn.close()
 

@@ -11,7 +11,8 @@ import pytest
 
 from trunkline.carriers.dialect import PLAIN
 from trunkline.dlr import match
-from trunkline.domain.provisioning import Carrier, CarrierId, Plan, PlanId, Provisioning, Route
+from trunkline.domain.provisioning import Carrier, CarrierId, Plan, PlanId, Provisioning
+from trunkline.domain.routes import Route, Routes
 from trunkline.mt.dispatch import Dispatch
 from trunkline.mt.outcome import Outcomes
 from trunkline.mt.submit import Ticket
@@ -129,7 +130,7 @@ def dispatching(
         epoch = await leases.register(conn, "n", 1, 3600)
         await leases.take(conn, epoch)
         pool = PlayedPool(window, rate_per_s)
-        routes = (Route(1, "r", CarrierId(1), 0, None, None),)
+        routes = Routes([Route(1, "r", CarrierId(1))])
         known = {one.plan_id: one for one in plans}
         picture = Provisioning(1, {}, known, {}, {}, {}, {}, {CarrierId(1): pool.carrier}, routes)
         outcomes = Outcomes(database, CarrierId(1), PLAIN, match.look, lambda: None)

@@ -43,7 +43,7 @@ class Node:
         self.api = Api(
             provisioning=lambda: picture,
             accept=lambda submission: pytest.fail("its sender is not authorised"),
-            first_choice=lambda provisioning, plan_id, country: CarrierId(1),
+            first_choice=lambda *_: CarrierId(1),
             in_work=lambda plan_id, key: None,
             readers=None,  # type: ignore[arg-type]
             writers=None,  # type: ignore[arg-type]

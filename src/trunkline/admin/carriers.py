@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from trunkline.admin.document import near
 from trunkline.admin.tokens import Refused
 from trunkline.domain.provisioning import CarrierId
-from trunkline.store import audit, carriers, provisioning, queue
+from trunkline.store import audit, carrier_states, provisioning, queue
 from trunkline.store.audit import Entry
-from trunkline.store.carriers import Standing
+from trunkline.store.carrier_states import Standing
 from trunkline.store.db import Connection
 
 _COUNT_TO = 10_000_000  # messages of a lane
@@ -58,7 +58,7 @@ async def whole(conn: Connection, name: str) -> Whole:
                     max(now_s - (first.int >> 80) / 1000, 0.0),
                 )
             )
-        later_count = await carriers.later_count(conn, standing.carrier_id)
+        later_count = await carrier_states.later_count(conn, standing.carrier_id)
         notices = await audit.entries(conn, f"carrier {name}", limit=_NOTICES)
     return Whole(standing, lanes, later_count, notices)
 
@@ -67,13 +67,13 @@ async def retry(conn: Connection, name: str, *, actor: str) -> None:
     """Has a paused carrier tried again at once. Raises Refused."""
     async with conn.transaction():
         standing = await _standing(conn, name)
-        if standing.paused_until is None or not await carriers.retry(conn, CarrierId(standing.carrier_id)):
+        if standing.paused_until is None or not await carrier_states.retry(conn, CarrierId(standing.carrier_id)):
             raise Refused(f"carrier {name} is not paused")
         await audit.record(conn, actor, "carrier.retried", f"carrier {name}", {})
 
 
 async def _standing(conn: Connection, name: str) -> Standing:
-    found = await carriers.standings(conn)
+    found = await carrier_states.standings(conn)
     for standing in found:
         if standing.name == name:
             return standing

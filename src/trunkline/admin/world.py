@@ -48,6 +48,7 @@ class World:
     broken: set[tuple[str, str]]  # (section, name) of tables with mistakes: a reference to one is no further mistake
     changes: list[Change] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)  # plan's public id → its new webhook secret
+    _routes: dict[str, int] | None = None  # by name, as they were: a file names each once
 
     @classmethod
     async def locked(cls, conn: Connection, around: Surroundings, broken: set[tuple[str, str]]) -> World:
@@ -85,6 +86,12 @@ class World:
         shown = {name: None if name in _SECRET else fields[name] for name in changed or fields}
         await audit.record(self.conn, self.around.actor, f"{kind}.{what}", f"{kind} {title}", shown)
         return row_id
+
+    def route_named(self, name: str) -> int | None:
+        """The id of a route, if there is one of that name; at the cost of one look-up, since there may be many."""
+        if self._routes is None:
+            self._routes = {row["name"]: row_id for row_id, row in self.rows["route"].items()}
+        return self._routes.get(name)
 
     def account(self, table: Table, key: str) -> int | None:
         """The id of the account that `key` names, by name or public id; None is a mistake that has been noted."""

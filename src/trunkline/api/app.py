@@ -15,7 +15,7 @@ import msgspec
 
 from trunkline.api import pages, reference
 from trunkline.api.cancel import cancel
-from trunkline.api.context import Context, Operation
+from trunkline.api.context import Context, FirstChoice, Operation
 from trunkline.api.cursor import CursorSigner
 from trunkline.api.exchange import JSON, Answer, Later, Request, Response, refused, unavailable
 from trunkline.api.limits import RateLimits, Waits
@@ -27,7 +27,7 @@ from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, RequestKey, Submission
-from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning, Token
+from trunkline.domain.provisioning import PlanId, Provisioning, Token
 from trunkline.runtime import log, metrics
 from trunkline.store.db import Pool, uuid_of
 from trunkline.store.readers import Readers
@@ -81,7 +81,7 @@ class Api:
         provisioning: Callable[[], Provisioning | None],
         accept: Callable[[Submission], Awaitable[Accepted]],
         in_work: Callable[[PlanId, RequestKey], Accepted | None],
-        first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None],
+        first_choice: FirstChoice,
         readers: Readers,
         writers: Pool,
         limits: RateLimits,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
 
 from trunkline.api.cursor import CursorSigner
 from trunkline.api.exchange import Answer, Request, unavailable
@@ -18,21 +20,36 @@ from trunkline.store.db import Pool
 from trunkline.store.readers import Readers
 
 
+class FirstChoice(Protocol):
+    """The carrier that a message is queued for: the first of its routes that takes messages. None: no route."""
+
+    def __call__(
+        self,
+        provisioning: Provisioning,
+        plan_id: PlanId,
+        sender: str,
+        recipient: str,
+        country: str | None,
+        mccmnc: str | None,
+        msg_id: UUID,
+        /,
+    ) -> CarrierId | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The pieces, as callables where they live elsewhere.
 
     `provisioning` gives None when what is in memory is older than 5 s: a token revoked meanwhile must not pass.
-    `accept` ends after the commit; `in_work` tells of a key whether this process is at it. `first_choice` is the
-    carrier that a route names first, None without a route. `mccmnc_of` tells the network of a recipient, None where it
-    is not known. `now_ms` is the database's clock. What a customer asks for is read over `readers`, for the account of
-    the token; `writers` are the login's own.
+    `accept` ends after the commit; `in_work` tells of a key whether this process is at it. `mccmnc_of` tells the
+    network of a recipient, None where it is not known. `now_ms` is the database's clock. What a customer asks for is
+    read over `readers`, for the account of the token; `writers` are the login's own.
     """
 
     provisioning: Callable[[], Provisioning | None]
     accept: Callable[[Submission], Awaitable[Accepted]]
     in_work: Callable[[PlanId, RequestKey], Accepted | None]
-    first_choice: Callable[[Provisioning, PlanId, str | None], CarrierId | None]
+    first_choice: FirstChoice
     mccmnc_of: Callable[[str], str | None]
     readers: Readers
     writers: Pool

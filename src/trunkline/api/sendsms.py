@@ -6,6 +6,8 @@ The order of the checks is part of the contract: of several reasons to refuse, t
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
+from uuid import UUID
 
 from msgspec import UNSET
 
@@ -47,7 +49,7 @@ def send(context: Context, request: Request) -> Answer:
         return _dry_run(context, request, admitted[0], admitted[1].account_id, judged)
     if isinstance(judged, Refusal):
         return refused(judged, request.request_id)
-    plan, key, ready = judged
+    plan, key, ready, _ = judged
     if key is not None:
         return once(context, request.request_id, admitted[1].account_id, plan, key, ready)
     if isinstance(ready, Refusal):
@@ -55,8 +57,17 @@ def send(context: Context, request: Request) -> Answer:
     return Later(context.accept(ready.submission), partial(_answer, request.request_id, ready, plan))
 
 
-# The plan that a request may use, its key, and what it comes to.
-_Judged = tuple[Plan, RequestKey | None, Ready | Refusal]
+# The plan that a request may use, its key, what it comes to, and the carrier that it would go to.
+_Judged = tuple[Plan, RequestKey | None, Ready | Refusal, CarrierId | None]
+
+
+class _Bound(NamedTuple):
+    """What a message is routed by, beside what the request says, and where to."""
+
+    msg_id: UUID
+    country: str | None
+    mccmnc: str | None
+    carrier_id: CarrierId | None
 
 
 def _judge(context: Context, request: Request, provisioning: Provisioning, token: Token) -> _Judged | Refusal:
@@ -72,23 +83,26 @@ def _judge(context: Context, request: Request, provisioning: Provisioning, token
         return plan
     if (over := context.limits.charge_plan(request, plan)) is not None:
         return over
-    return plan, key, _ready(context, provisioning, plan, wanted, now_ms)
+    country, mccmnc = country_of(wanted.recipient), context.mccmnc_of(wanted.recipient)
+    msg_id = context.msg_ids.new(now_ms)
+    carrier_id = context.first_choice(
+        provisioning, plan.plan_id, wanted.sender, wanted.recipient, country, mccmnc, msg_id
+    )
+    bound = _Bound(msg_id, country, mccmnc, carrier_id)
+    return plan, key, _ready(provisioning, plan, wanted, bound, now_ms), carrier_id
 
 
-def _ready(
-    context: Context, provisioning: Provisioning, plan: Plan, wanted: SendRequest, now_ms: int
-) -> Ready | Refusal:
+def _ready(provisioning: Provisioning, plan: Plan, wanted: SendRequest, bound: _Bound, now_ms: int) -> Ready | Refusal:
     """The message to store, or what about its plan, sender, destination or size speaks against it."""
-    country = country_of(wanted.recipient)
-    carrier_id = context.first_choice(provisioning, plan.plan_id, country)
+    carrier_id = bound.carrier_id
     if carrier_id is None:
         return Refusal("plan_incomplete_route", "No route leads from this service plan to the destination.")
     sized = size(wanted.body, plan, provisioning.carriers.get(carrier_id))
     if (over := over_limit(sized.parts, plan)) is not None:
         return over
-    if (forbidden := _forbidden(provisioning, plan, wanted.sender, country)) is not None:
+    if (forbidden := _forbidden(provisioning, plan, wanted.sender, bound.country)) is not None:
         return forbidden
-    submission = _submission(context, plan, wanted, country, carrier_id, sized, now_ms)
+    submission = _submission(plan, wanted, bound, carrier_id, sized, now_ms)
     record = queued_json(submission, plan.account_public_id, plan.public_id)
     if len(record) + len(submission.callback_url or "") > RECORD_LIMIT:
         detail = "The record would be larger than 16 KiB: shorten the text, the URL or the reference."
@@ -101,10 +115,9 @@ def _dry_run(
 ) -> Answer:
     if isinstance(judged, Refusal):
         return tried(context, judged, request)
-    plan, key, ready = judged
+    plan, key, ready, carrier_id = judged
 
-    def by_plan(text: str, country: str | None) -> Measure:
-        carrier_id = context.first_choice(provisioning, plan.plan_id, country)
+    def by_plan(text: str, _: str | None) -> Measure:
         return size(text, plan, None if carrier_id is None else provisioning.carriers.get(carrier_id))
 
     if key is None:
@@ -175,10 +188,9 @@ def _forbidden(provisioning: Provisioning, plan: Plan, sender: str, country: str
 
 
 def _submission(
-    context: Context,
     plan: Plan,
     wanted: SendRequest,
-    country: str | None,
+    bound: _Bound,
     carrier_id: CarrierId,
     sized: Measure,
     now_ms: int,
@@ -189,21 +201,21 @@ def _submission(
     # By position: keywords would cost a third more, at each accept.
     return Submission(
         plan.plan_id,
-        context.msg_ids.new(now_ms),
+        bound.msg_id,
         plan.account_id,
         wanted.sender,
         wanted.recipient,
         wanted.body,
         None if wanted.callback_url is UNSET else wanted.callback_url,
         None if wanted.client_reference is UNSET else wanted.client_reference,
-        country,
+        bound.country,
         sized.encoding,
         sized.parts,
         carrier_id,
         plan.priority,
         plan.validity_s if wanted.validity_period is UNSET else wanted.validity_period,
         due_at,
-        context.mccmnc_of(wanted.recipient),
+        bound.mccmnc,
     )
 
 

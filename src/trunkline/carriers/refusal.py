@@ -13,6 +13,7 @@ class Action(StrEnum):
 
     SENT = "sent"
     FINAL = "final"
+    OTHER_CARRIER = "other_carrier"  # never again at this carrier; at once at the next of the route, else final
     RETRY_3 = "retry_3"  # again after 30 s, 2 min and 10 min, then final
     RETRY_1 = "retry_1"  # again after 60 s, then final
     SLOW_DOWN = "slow_down"  # the carrier is sent less a second; not a try; final at the end of validity

@@ -17,8 +17,10 @@ COMMANDS = {
     "message": ("message", "Look into messages; cancel one."),
     "carrier": ("carrier", "See how carriers are doing: rate, queue, pauses; try a paused one again."),
     "inbound": ("inbound", "Look into messages from handsets."),
+    "optout": ("optout", "Say who wants no messages: list, add, remove, import, export."),
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),
+    "route": ("route", "Look into routes: which way a message would go, and why."),
     "numbers": ("numbers", "Say which network a number belongs to: import, show, export ranges."),
     "db": ("database_commands", "Look after the database."),
 }

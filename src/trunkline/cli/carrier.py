@@ -15,8 +15,8 @@ from trunkline.carriers.refusal import meaning
 from trunkline.cli.database import actor, with_connection
 from trunkline.cli.options import DATABASE, settings_options
 from trunkline.runtime.settings import Settings
-from trunkline.store import carriers as store
-from trunkline.store.carriers import Standing
+from trunkline.store import carrier_states as store
+from trunkline.store.carrier_states import Standing
 from trunkline.store.db import Connection
 
 

@@ -13,6 +13,7 @@ import click
 from trunkline.cli.database import actor, with_connection
 from trunkline.cli.failures import REFUSED, Failed
 from trunkline.cli.options import DATABASE, settings_options
+from trunkline.cli.route import by_route
 from trunkline.domain.errors import error_message
 from trunkline.domain.status import Status
 from trunkline.runtime.log import masked
@@ -22,6 +23,8 @@ from trunkline.store import audit
 from trunkline.store.db import Connection
 from trunkline.store.timeline import Event, Timeline, Waiting, timeline
 
+# Attempts of which no byte went out; they say where the message goes instead.
+_MOVED = ("not_sent", "diverted")
 _HOOKS = {0: "inbound message", 1: "SENT", 2: "final state", 3: "correction"}
 
 
@@ -120,15 +123,26 @@ def told(event: Event) -> str:
         case "received":
             return f"received from {_place(row)}, keyword {_printable(row['keyword'] or '')!r}"
         case "claimed":
-            return f"claimed for {row['carrier']}: part {row['part_no']}, try {row['tries'] + 1}"
+            moved = row.get("outcome") in _MOVED
+            way = "" if moved else by_route(row.get("route"), row.get("routed"))
+            return (
+                f"claimed for {row['carrier']}{f' {way}' if way else ''}: part {row['part_no']}, try {row['tries'] + 1}"
+            )
         case "submitted":
             again = ", again after an unknown outcome" if row["resubmitted"] else ""
             took = (row["sent_at"] - row["claimed_at"]).total_seconds() * 1000
             where = f"part {row['part_no']} of {row['parts']} by {_place(row)} as {_printable(row['canonical_id'])}"
             return f"accepted by the carrier: {where}, {took:.0f} ms{again}"
+        case "refused" if row["outcome"] == "opted_out":
+            return f"not sent: the recipient opted out, part {row['part_no']}"
+        case "refused" if row["outcome"] == "quiet_hours":
+            then = f"until {_time(row['next_at'])}" if row["next_at"] else "longer than the message is worth delivering"
+            return f"held: quiet hours where the recipient is, {then}, part {row['part_no']}"
         case "refused":
             status = "" if row["command_status"] is None else f" 0x{row['command_status']:08X}"
             then = f"; tried again at {_time(row['next_at'])}" if row["next_at"] else ""
+            if row["outcome"] in _MOVED and row["routed"] is not None:
+                then = f"; goes to {row['next_carrier'] or row['carrier']} {by_route(row['route'], row['routed'])}"
             return f"{row['outcome'].replace('_', ' ')}{status}: part {row['part_no']} at {_place(row)}{then}"
         case "receipt" | "receipt_parked":
             late = ", not taken up yet" if event.kind == "receipt_parked" else ""
@@ -140,6 +154,12 @@ def told(event: Event) -> str:
             return f"part {row['part_no']} ended {how}: {_outcome(row)}"
         case "final":
             return f"final: {_outcome(row)}"
+        case "answer":
+            return f"answers message {row['mo_id']} ({row['does'].upper()})"
+        case "replied":
+            return f"answered with message {row['reply_id']} ({row['does'].upper()})"
+        case "opted" | "opted_out":
+            return _opted(event.kind, row)
         case "hook_attempted":
             answer = f"HTTP {row['status']}" if row["status"] else _printable(row["failure"] or "no answer")
             then = f"; again at {_time(row['next_at'])}" if row["next_at"] else ""
@@ -149,6 +169,15 @@ def told(event: Event) -> str:
         case "hook_replayed":
             return f"webhook for {_HOOKS[row['n']]} replayed"
     return event.kind
+
+
+def _opted(kind: str, row: Mapping[str, Any]) -> str:
+    of = row["of_sender"] or "all senders"
+    if kind == "opted":
+        what = "opted out of" if row["action"] == "opt_out.added" else "opted in again to"
+        return f"the sender {what} messages from {of}, plan {row['plan']}"
+    by = f"by message {row['mo_id']}" if row["mo_id"] else f"by {row['source']}: {_printable(row['why'])}"
+    return f"the recipient opted out of messages from {of}, {by}"
 
 
 def expected(waiting: Waiting) -> str:

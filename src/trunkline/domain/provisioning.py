@@ -8,7 +8,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NewType
+from typing import TYPE_CHECKING, Any, NewType
+
+if TYPE_CHECKING:  # which is made of the ids below
+    from trunkline.domain.routes import Routes
+
+from trunkline.domain.consent import Consent, Does
 
 AccountId = NewType("AccountId", int)
 PlanId = NewType("PlanId", int)
@@ -54,6 +59,7 @@ class Plan:
     max_segments: int | None = None  # parts of a message; None: as many as its text takes
     weight: int = 1  # its share of a carrier that several plans want, beside those of the same priority
     messages_per_s: int | None = None  # claimed for carriers; None: as fast as they take them
+    consent: Consent = field(default_factory=Consent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +105,12 @@ class Carrier:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    route_id: int
-    name: str
-    carrier_id: CarrierId
-    priority: int
-    plan_id: PlanId | None
-    countries: frozenset[str] | None
+class Keyword:
+    """A word of a plan's own. `reply`: None for the plan's, "" for none."""
+
+    plan_id: PlanId
+    does: Does
+    reply: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +125,7 @@ class Provisioning:
     senders: Mapping[tuple[PlanId, str], str]  # (plan, address) → state
     plan_of_destination: Mapping[str, PlanId]  # inbound: approved sender address → the plan that gets its messages
     carriers: Mapping[CarrierId, Carrier]
-    routes: tuple[Route, ...]  # active ones, highest priority first
+    routes: Routes  # active ones, highest priority first
+    # Own words by what they are sent to, an address or any sender of a plan; written as `words_of` reads them.
+    keywords: Mapping[tuple[str | PlanId, str], Keyword] = field(default_factory=dict)
+    plans_of_address: Mapping[str, tuple[PlanId, ...]] = field(default_factory=dict)  # whoever sends from it

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from trunkline.carriers.dialect import Dialect
 from trunkline.carriers.link import Link
@@ -16,16 +16,20 @@ from trunkline.carriers.pool import Pool
 from trunkline.carriers.refusal import Action
 from trunkline.carriers.throttle import Throttle
 from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning
-from trunkline.mt import route
+from trunkline.domain.quality import Measured
+from trunkline.domain.routes import Choice
+from trunkline.mt import quiet
+from trunkline.mt.lost_claims import LostClaims
 from trunkline.mt.objections import Objections
 from trunkline.mt.outbox import Outbox
-from trunkline.mt.outcome import LINK_LOST, NO_RESPONSE, NO_ROUTE, QUARANTINED, Outcomes
+from trunkline.mt.outcome import LINK_LOST, NO_RESPONSE, OPTED_OUT, QUARANTINED, Outcomes
 from trunkline.mt.plan_rates import PlanRates
+from trunkline.mt.route import Router, nothing_measured
 from trunkline.mt.submit import Ticket, submits, tickets
 from trunkline.mt.turns import Share, Terms, Turns, in_turn
 from trunkline.runtime import clock, log, metrics
 from trunkline.store import queue
-from trunkline.store.carriers import State
+from trunkline.store.carrier_states import State
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.queue import ANY_PARTS, Claimed, Content
 
@@ -43,9 +47,9 @@ _AHEAD_S = 0.08
 _KEPT_OF_WINDOW = 20  # one part in so many is kept for plans that have no more than that under way
 # After a claim of few messages the next one gathers a little: nobody waits long, and a claim costs what ten cost.
 _FEW, _GATHER_S = 100, 0.004
-_WRITE_WITHIN_S = 0.5  # what was read is written within this time or given back
-# A claim whose answer was lost is looked for so long: a server that was cut off from us may commit it late.
-_LOST_FOR_S = 60.0
+# What was read is written within this time or given back: the recipient may opt out meanwhile.
+_WRITE_WITHIN_S = 0.5
+_LATE_PAUSE_S = 1.0  # if the database alone took longer than that
 
 
 class Dispatch:
@@ -62,8 +66,10 @@ class Dispatch:
         provisioning: Callable[[], Provisioning | None],
         live: Callable[[CarrierId], bool],
         may_write: Callable[[], bool],
+        measured: Callable[[], Measured] = nothing_measured,
     ) -> None:
-        """`live`: whether a carrier has a link up; `may_write`: whether our lease still holds for a socket write."""
+        """`live`: whether a carrier takes messages; `may_write`: whether our lease still holds for a socket write;
+        `measured`: how well carriers deliver."""
         self.pool = pool
         self.carrier_id = pool.carrier.carrier_id
         self.throttle = Throttle(pool.carrier.rate_per_s)
@@ -73,7 +79,7 @@ class Dispatch:
         self._outcomes = outcomes
         self._provisioning = provisioning
         self._plans: Mapping[PlanId, Plan] = {}
-        self._live = live
+        self._router = Router(live, measured)
         self._may_write = may_write
         self._standing = Standing(dsn, name="dispatch")
         self._wake = asyncio.Event()
@@ -85,17 +91,20 @@ class Dispatch:
         self._full = False  # there was no room the last time
         self._wants_room = False  # there is something to claim once there is more
         self._draining = False
-        self._claim_no = 0
-        self._lost: dict[int, float] = {}  # claims whose rows are not in our hands, with the time of each
+        self._late_until = float("-inf")  # until then nothing is claimed, because the database is slow
+        self._lost = LostClaims(self.carrier_id, epoch)
         self._loop = asyncio.get_running_loop()
         self._throttled = _THROTTLED.of(pool.carrier.name)
         self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
 
     @property
-    def paused(self) -> bool:
-        """Whether nothing goes to the carrier because it refuses our configuration."""
+    def takes(self) -> bool:
+        """Whether messages may be given to the carrier: it has a link up, and is not paused."""
+        return self.pool.up and not self._paused(self._loop.time())
+
+    def _paused(self, now: float) -> bool:
         until = self.objections.paused_until
-        return until is not None and self._loop.time() < until
+        return now < self._late_until or (until is not None and now < until)
 
     def state(self) -> State:
         """How the carrier is doing, for operators."""
@@ -147,7 +156,7 @@ class Dispatch:
             except DatabaseError as error:
                 _log.warning("dispatch.waits", carrier=self.pool.carrier.name, error=log.explained(error))
                 self._standing.abandon()
-                self._look_every_s = 0.0
+                self._lost.broken()
                 await clock.sleep(0.3)
                 continue
             if not busy:
@@ -155,7 +164,7 @@ class Dispatch:
         self._outbox.close()
         if self._lost:
             try:
-                await self._take_back(await self._standing.get(), self._loop.time())
+                await self._lost.take_back(await self._standing.get(), self._loop.time())
             except DatabaseError as error:  # they are the next owner's, in doubt
                 _log.warning("dispatch.claim_not_taken_back", error=log.explained(error))
         await self._standing.close()
@@ -168,8 +177,8 @@ class Dispatch:
     def _wait_s(self) -> float:
         now = self._loop.time()
         wait_s = 0.05 if self._outbox else _POLL_S
-        if self.paused:
-            wait_s = min(wait_s, (self.objections.paused_until or now) - now)
+        if self._paused(now):
+            wait_s = min(wait_s, max(self.objections.paused_until or now, self._late_until) - now)
         elif self._full and self.throttle.rate is not None and self.pool.free > len(self._outbox):
             wait_s = min(wait_s, self.throttle.wait_s(clock.monotonic_s(), len(self._outbox) + 1, _AHEAD_S))
         if self._scan_again:
@@ -179,23 +188,21 @@ class Dispatch:
     async def _once(self) -> bool:
         """One claim, or one step with what was claimed before. Returns whether there may be more to do at once."""
         now = self._loop.time()
-        self._outbox.write()
+        self._outbox.write(now)
         if len(self.objections) and self._clock is not None:
             self.objections.expire(self._clock[1] + dt.timedelta(seconds=now - self._clock[0]))
-        if self._lost and now - self._looked_at > self._look_every_s:
-            await self._take_back(await self._standing.get(), now)
+        if self._lost.due(now) and await self._lost.take_back(await self._standing.get(), now):
+            self._reset_at = float("-inf")  # it may lie below the floors
         free = self._room(now)
         self._full = self._wants_room = free <= 0
-        if self._full or not self._may_write():
+        if self._full or now < self._late_until or not self._may_write():
             return False
         conn = await self._standing.get()
         asked = await self._turn(conn, free, now)
         if not asked:
             self._wants_room = len(self._turns) > 0
             return False
-        # Until its rows are in our hands a claim counts as lost: whatever raises on the way, they are not forgotten.
-        self._claim_no += 1
-        self._lost[self._claim_no] = now
+        claim_no = self._lost.begin(now)
         claimed = await queue.claim(
             conn,
             self.carrier_id,
@@ -203,20 +210,25 @@ class Dispatch:
             asked,
             free_parts=free,
             alone_parts=self._alone_parts(),
-            claim_no=self._claim_no,
+            claim_no=claim_no,
         )
         if not claimed:
-            del self._lost[self._claim_no]
+            self._lost.landed(claim_no)
             return self._nothing_claimed(now)
         claimed = in_turn(asked, claimed)
         at = await self._time(conn)
         read_at = self._loop.time()
-        contents = await queue.contents(conn, claimed)
-        del self._lost[self._claim_no]
+        provisioning = self._provisioning()
+        contents = await queue.contents(conn, claimed, quiet.plans(provisioning, claimed))
+        choices = await self._router.choices(conn, provisioning, self.carrier_id, claimed, contents)
+        self._lost.landed(claim_no)
         self._scan_again |= self._turns.served(asked, claimed, now)
         for message in claimed:
             self._plan_rates.claimed(message.plan_id)
-        self._submit_all(claimed, contents, at, read_at + _WRITE_WITHIN_S)
+        if self._loop.time() > read_at + _WRITE_WITHIN_S:
+            _log.warning("dispatch.late", carrier=self.pool.carrier.name, count=len(claimed))
+            self._late_until = self._loop.time() + _LATE_PAUSE_S
+        self._submit_all(zip(claimed, contents, choices, strict=True), at, read_at + _WRITE_WITHIN_S)
         if len(claimed) < _FEW:
             await clock.sleep(_GATHER_S)
         return True
@@ -245,19 +257,6 @@ class Dispatch:
         self._scanned_at = float("-inf")
         self._wants_room = True
         return known_from_before
-
-    async def _take_back(self, conn: Connection, now: float) -> None:
-        """Gives back what lost claims left in inflight: no byte of it was written."""
-        self._looked_at = now
-        count = await queue.unclaim(conn, self.carrier_id, self.epoch, list(self._lost))
-        if count:
-            _log.warning("dispatch.claim_taken_back", carrier=self.pool.carrier.name, count=count)
-            self._reset_at = float("-inf")  # it may lie below the floors
-        self._lost = {claim_no: at for claim_no, at in self._lost.items() if now - at < _LOST_FOR_S}
-        self._look_every_s = _RESET_FLOORS_S
-
-    _looked_at = float("-inf")
-    _look_every_s = 0.0  # at once after a loss, then now and then
 
     async def _turn(self, conn: Connection, free: int, now: float) -> list[Share]:
         """Whose turn it is: lanes of the highest priority that may be served, each with its fair share."""
@@ -300,10 +299,10 @@ class Dispatch:
     # Submitting.
 
     def _submit_all(
-        self, claimed: Sequence[Claimed], contents: Sequence[Content | None], now: dt.datetime, give_back_by: float
+        self, batch: Iterable[tuple[Claimed, Content | None, Choice | None]], now: dt.datetime, give_back_by: float
     ) -> None:
         provisioning = self._provisioning()
-        for message, content in zip(claimed, contents, strict=True):
+        for message, content, choice in batch:
             if content is None or content.status is not None:
                 self._end(message, content, "over", QUARANTINED)  # the guard keeps a final status as it is
                 continue
@@ -311,18 +310,23 @@ class Dispatch:
                 for ticket in tickets(message, content):
                     self._outcomes.expired(ticket)
                 continue
-            target: CarrierId | None = self.carrier_id
-            if provisioning is not None:
-                target = route.choose(provisioning, message.plan_id, content.country, self._live)
-            if target is None:
-                self._end(message, content, "no_route", NO_ROUTE)
+            if content.opted_out:
+                self._end(message, content, "opted_out", OPTED_OUT)
                 continue
-            if target != self.carrier_id:
+            if (until := quiet.until(provisioning, message, content, now)) is not None:
                 for ticket in tickets(message, content):
-                    self._outcomes.not_sent(ticket, carrier_id=target)
+                    self._outcomes.held(ticket, until)
+                continue
+            if choice is None:
+                for ticket in tickets(message, content):
+                    self._outcomes.without_route(ticket, now)
+                continue
+            if choice.carrier_id != self.carrier_id:
+                for ticket in tickets(message, content, choice):
+                    self._outcomes.not_sent(ticket)
                 continue
             try:
-                parts = submits(message, content, self._dialect, now)
+                parts = submits(message, content, self._dialect, now, choice)
             except (ValueError, LookupError) as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)
@@ -331,7 +335,7 @@ class Dispatch:
                 self._outcomes.cut_otherwise(message, parts[0][1].parts)
                 continue
             self._outbox.put(parts, give_back_by)
-        self._outbox.write()
+        self._outbox.write(self._loop.time())
 
     def _end(self, message: Claimed, content: Content | None, reason: str, code: int) -> None:
         """Every missing part of the message ends here, unsent."""
@@ -360,7 +364,8 @@ class Dispatch:
             self._wake.set()
 
     def _refused(self, link: Link, token: Ticket, command_status: int, nacked: bool, now: float) -> None:
-        action, first = self._outcomes.action_of(command_status, nacked), token.claimed.tries == 0
+        action = self._outcomes.action_of(command_status, nacked)
+        first = token.claimed.tries <= (token.choice.elsewhere if token.choice is not None else 0)
         # What is refused for its optional TLVs goes once more, without any; then it is held as the others are.
         if action is Action.FINAL_OR_PAUSE or (action is Action.WITHOUT_TLVS_ONCE and not first):
             self.objections.refused(token, link, command_status, now)

@@ -30,13 +30,15 @@ class Lease:
         lease_s: int,
         changed: Callable[[int, set[CarrierId]], Awaitable[None]],
         up: Callable[[], list[CarrierId]],
+        ready: Callable[[], list[CarrierId]] | None = None,
     ) -> None:
-        """`up`: the carriers that have a link up now."""
+        """`up`: the carriers that have a link up now; `ready`: those of them that take messages (None: all)."""
         self._standing = Standing(dsn, name="lease", hot=False)
         self._node = node
         self._lease_s = lease_s
         self._changed = changed
         self._up = up
+        self._ready = ready or up
         self._deadline = float("-inf")
         self._held: set[CarrierId] = set()
         self.epoch = 0
@@ -60,7 +62,7 @@ class Lease:
                 if held != self._held:
                     self._held = held
                     await self._changed(self.epoch, held)
-                await leases.seen_up(conn, self.epoch, self._up())
+                await leases.seen_up(conn, self.epoch, self._up(), self._ready())
             except DatabaseError as error:
                 _log.warning("lease.waits", error=log.explained(error))
                 self._standing.abandon()

@@ -69,20 +69,19 @@ class Outbox:
         """The part is not under way any more: it was answered, or its answer is not waited for."""
         self._unanswered[ticket.claimed.plan_id] -= 1
 
-    def write(self) -> None:
+    def write(self, now: float) -> None:
         """Hands parts to the links, as many as have room and the carrier takes now; what waited too long goes back to
-        the queue."""
+        the queue. `now` is the event loop's."""
         if not self._waiting:
             return
-        now, at = self._loop.time(), clock.monotonic_s()
+        if not self._pool.up:
+            self._begun = None
         if self._waiting[0][2] < now:
             self._give_back(now)
-        waiting, pool = self._waiting, self._pool
+        waiting, at = self._waiting, clock.monotonic_s()
         count = self._hand_over(self._throttle.room(at), now) if self._may_write() else 0
         self._submitted.value += count
         self._throttle.sent(count, at)
-        if not pool.up:
-            self._begun = None
         wait_s = self._throttle.wait_s(at) if waiting and self._timer is None else 0.0
         if wait_s > 0:  # else it is the links that have no room
             # The loop's timers are of whole milliseconds.
@@ -122,7 +121,7 @@ class Outbox:
 
     def _due(self) -> None:
         self._timer = None
-        self.write()
+        self.write(self._loop.time())
         self._emptier()
 
     def close(self) -> None:

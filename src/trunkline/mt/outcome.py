@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from trunkline.carriers.dialect import Dialect, canonical_id
 from trunkline.carriers.refusal import Action, code_of_wait, meaning
+from trunkline.domain.ids import created_at
 from trunkline.domain.provisioning import CarrierId, PlanId
+from trunkline.domain.routes import Choice
 from trunkline.domain.status import Status
 from trunkline.mt.submit import Ticket
 from trunkline.runtime import clock, log, metrics
@@ -21,16 +23,27 @@ from trunkline.settle import apply as settle
 from trunkline.store import overdue, queue
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.queue import AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Requeued
+from trunkline.store.refusals import FOR_GOOD
 from trunkline.store.settling import Move, PartOutcome
 
 _log = log.get_logger()
 _ANSWERS = metrics.counter("trunkline_submit_answers", "submit_sm_resp by what they meant.", "action")
 
 LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE = 901, 902, 904, 304
+OPTED_OUT, QUIET_HOURS = 605, 606
 _EXPIRED = "expired"
 _AGAIN_S = 0.2
 _THROTTLED_PAUSE_S = 1.0
 _HELD_BACK_S = 30.0
+_ROUTE_AGAIN_S = 5.0
+_ROUTES_KNOWN_AFTER = dt.timedelta(seconds=60)
+# A message of several parts may go to another carrier as a whole only: so long its other answers are waited for.
+_TOGETHER_S = 5.0
+
+
+# Refusals after which another carrier is tried, where there is one.
+_ELSEWHERE = frozenset({Action.RETRY_3, Action.RETRY_1, Action.OTHER_CARRIER})
+_OUTCOMES = {Action.SLOW_DOWN: "throttled", Action.OTHER_CARRIER: FOR_GOOD}
 
 
 class Ending(NamedTuple):
@@ -44,6 +57,8 @@ class Ending(NamedTuple):
     final_code: int
     counts: bool  # uses up one of the message's tries
     carrier_id: CarrierId | None = None  # again at another carrier
+    routed: int | None = None
+    again_at: dt.datetime | None = None  # again then, if the validity reaches so far
 
 
 class Outcomes:
@@ -58,12 +73,15 @@ class Outcomes:
         look: Callable[[Connection, CarrierId, Sequence[str]], Awaitable[None]],
         requeued: Callable[[], None],
         tells_sent: Callable[[PlanId], bool] = lambda plan_id: False,
+        live: Callable[[CarrierId], bool] = lambda carrier_id: True,
     ) -> None:
+        """`live`: whether another carrier may be given what this one refused."""
         self.carrier_id = carrier_id
         self.dialect = dialect
         self._look = look
         self._requeued = requeued
         self._tells_sent = tells_sent
+        self._live = live
         self._accepted_on = Standing(dsn, name="outcome")
         self._ended_on = Standing(dsn, name="attempt")
         self._doubted_on = Standing(dsn, name="doubt")
@@ -105,6 +123,7 @@ class Outcomes:
                 claimed.tries,
                 claimed.resubmitted,
                 claimed.claimed_at,
+                ticket.choice and ticket.choice.routed,
             )
         )
 
@@ -112,12 +131,20 @@ class Outcomes:
         """Any other status. What it means is the table's; returns the action for the dispatcher's own part of it."""
         refusal = meaning(command_status, nacked, self.dialect.refusals)
         _ANSWERS.of(refusal.action).value += 1
-        tries, code, action = ticket.claimed.tries, int(refusal.final_code), refusal.action
+        code, action = int(refusal.final_code), refusal.action
+        choice = ticket.choice or Choice(self.carrier_id)
+        # What other carriers refused does not shorten the schedule of retries at this one.
+        tries = max(ticket.claimed.tries - choice.elsewhere, 0)
         if refusal.alarm:
             log.alarm("submit_refused", f"carrier {self.carrier_id}: {refusal.name or hex(command_status)}", True)
         again: float | None = None
         counts = True
-        if action is Action.SLOW_DOWN:
+        next_carrier = self._next_carrier(action, choice)
+        if next_carrier is not None:
+            again = 0.0
+            if ticket.parts > 1:
+                again, next_carrier = _TOGETHER_S, None
+        elif action is Action.SLOW_DOWN:
             again, counts = _THROTTLED_PAUSE_S, False
         elif action is Action.LINK_STATE:
             again, counts = 0.0, False
@@ -125,11 +152,17 @@ class Outcomes:
             again = 0.0 if tries == 0 else None
         elif refusal.retry_after_s and tries < len(refusal.retry_after_s):
             again = float(refusal.retry_after_s[tries])
+        outcome = _OUTCOMES.get(action, "refused")
         self.endings.add(
-            Ending(ticket, link_id, "throttled" if action is Action.SLOW_DOWN else "refused", command_status, again,
-                   code, counts)
-        )  # fmt: skip
+            Ending(ticket, link_id, outcome, command_status, again, code, counts, next_carrier, choice.routed)
+        )
         return action
+
+    def _next_carrier(self, action: Action, choice: Choice) -> CarrierId | None:
+        """Who may be tried at once instead: the next of the routes that is up and has not refused it."""
+        if action not in _ELSEWHERE:
+            return None
+        return next((carrier_id for carrier_id in choice.others if self._live(carrier_id)), None)
 
     def action_of(self, command_status: int, nacked: bool) -> Action:
         """What a status means here."""
@@ -137,11 +170,19 @@ class Outcomes:
 
     def held_back(self, ticket: Ticket, link_id: int, command_status: int) -> None:
         """Refused for what seems to be our configuration: back to the queue, the carrier pauses."""
-        self.endings.add(Ending(ticket, link_id, "refused", command_status, _HELD_BACK_S, 0, False))
+        routed = ticket.choice and ticket.choice.routed
+        self.endings.add(Ending(ticket, link_id, "refused", command_status, _HELD_BACK_S, 0, False, None, routed))
 
-    def not_sent(self, ticket: Ticket, *, carrier_id: CarrierId | None = None) -> None:
-        """No byte of the part was written: it goes back, freely, perhaps to another carrier's queue."""
-        self.endings.add(Ending(ticket, None, "not_sent", None, 0.0, 0, False, carrier_id))
+    def not_sent(self, ticket: Ticket) -> None:
+        """No byte of the part was written: it goes back, freely, perhaps to the queue of another carrier."""
+        carrier_id, routed, _, _ = ticket.choice or Choice(self.carrier_id)
+        self.endings.add(Ending(ticket, None, "not_sent", None, 0.0, 0, False, carrier_id, routed))
+
+    def without_route(self, ticket: Ticket, now: dt.datetime) -> None:
+        """No route leads to the recipient. A message that was just accepted had one then, which we may not have read
+        yet: it is asked for again."""
+        again = _ROUTE_AGAIN_S if created_at(ticket.claimed.msg_id) > now - _ROUTES_KNOWN_AFTER else None
+        self.endings.add(Ending(ticket, None, "no_route", None, again, NO_ROUTE, False))
 
     def cut_otherwise(self, claimed: Claimed, parts: int) -> None:
         """This carrier takes the message, of which nothing was submitted yet, in so many parts, not in those that were
@@ -155,6 +196,10 @@ class Outcomes:
     def expired(self, ticket: Ticket) -> None:
         """Its validity was over when it was claimed; why it waited so long is looked up."""
         self.endings.add(Ending(ticket, None, _EXPIRED, None, None, 0, False))
+
+    def held(self, ticket: Ticket, until: dt.datetime) -> None:
+        """It is quiet where the recipient is: the part waits, or ends where its validity ends before."""
+        self.endings.add(Ending(ticket, None, "quiet_hours", None, None, QUIET_HOURS, False, again_at=until))
 
     def in_doubt(self, ticket: Ticket, code: int) -> None:
         """Written, and its answer will perhaps never come: 901 link lost, 902 response timer over."""
@@ -236,6 +281,7 @@ class Outcomes:
                     e.outcome,
                     e.command_status,
                     next_at[id(e)],
+                    e.routed,
                 )
                 for e in batch
             ],
@@ -261,7 +307,8 @@ class Outcomes:
             else:
                 later.append((self._requeue(ending), at))
         if back:
-            await queue.give_back(conn, _one_row_each([(row, now) for row in back], with_time=False))
+            elsewhere = any(row.carrier_id != self.carrier_id for row in back)
+            await queue.give_back(conn, _one_row_each([(row, now) for row in back], with_time=False), wake=elsewhere)
         if later:
             await queue.put_off(conn, _one_row_each(later, with_time=True))
         if moves:
@@ -302,10 +349,13 @@ class Outcomes:
 def _next_at(ending: Ending, now: dt.datetime) -> dt.datetime | None:
     """When the part is tried again; None: never. A retry that its validity does not reach is none, but a message that
     a carrier only slowed down, or whose link was down, waits in the queue to the end of it."""
+    claimed = ending.ticket.claimed
+    if ending.again_at is not None:
+        return ending.again_at if ending.again_at < claimed.expires_at else None
     if ending.again_in_s is None:
         return None
     at = now + dt.timedelta(seconds=ending.again_in_s)
-    return None if ending.counts and at >= ending.ticket.claimed.expires_at else at
+    return None if ending.counts and at >= claimed.expires_at else at
 
 
 def _one_row_each(rows: Sequence[tuple[Requeued, dt.datetime]], *, with_time: bool) -> list:  # type: ignore[type-arg]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning
 from trunkline.mt.dispatch import Dispatch
 from trunkline.runtime import clock, log, metrics
-from trunkline.store import audit, carriers, queue
-from trunkline.store.carriers import State
+from trunkline.store import audit, carrier_states, queue
+from trunkline.store.carrier_states import State
 from trunkline.store.db import Connection, DatabaseError, Standing
 
 _log = log.get_logger()
@@ -74,7 +74,7 @@ class Report:
         told_at, told = self._told.get(dispatch.carrier_id, (float("-inf"), None))
         if now - told_at < _SAY_AGAIN_S and state == told and state.pause_s is None:
             return
-        retries = await carriers.report(conn, dispatch.carrier_id, dispatch.epoch, state)
+        retries = await carrier_states.report(conn, dispatch.carrier_id, dispatch.epoch, state)
         if retries is None:
             return
         self._told[dispatch.carrier_id] = (now, state)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from trunkline.carriers.dialect import Dialect
 from trunkline.carriers.encode import destination_address, encode_parts, source_address
+from trunkline.domain.routes import Choice
 from trunkline.smpp.pdu import SubmitSm
 from trunkline.smpp.times import write_relative
 from trunkline.store.queue import Claimed, Content
@@ -20,25 +21,32 @@ _WITH_RECEIPT = 1  # registered_delivery (SMPP 3.4 §5.2.17): a receipt for eith
 class Ticket:
     """One part on its way to the carrier: what is needed when its answer comes."""
 
-    __slots__ = ("claimed", "part_no", "parts", "recipient", "submitted_at")
+    __slots__ = ("choice", "claimed", "part_no", "parts", "recipient", "submitted_at")
 
-    def __init__(self, claimed: Claimed, recipient: str, part_no: int, parts: int) -> None:
+    def __init__(
+        self, claimed: Claimed, recipient: str, part_no: int, parts: int, choice: Choice | None = None
+    ) -> None:
         self.claimed = claimed
+        self.choice = choice  # of the route; None: none was asked for
         self.recipient = recipient
         self.part_no = part_no
         self.parts = parts
         self.submitted_at = 0.0  # the event loop's time
 
 
-def tickets(claimed: Claimed, content: Content | None) -> list[Ticket]:
+def tickets(claimed: Claimed, content: Content | None, choice: Choice | None = None) -> list[Ticket]:
     """The parts that are missing, of a message that is not submitted here."""
     recipient = content.recipient or "" if content is not None else ""
     parts = content.parts if content is not None else 1
     missing = claimed.missing
-    return [Ticket(claimed, recipient, part_no, parts) for part_no in range(1, 64) if missing >> (part_no - 1) & 1]
+    return [
+        Ticket(claimed, recipient, part_no, parts, choice) for part_no in range(1, 64) if missing >> (part_no - 1) & 1
+    ]
 
 
-def submits(claimed: Claimed, content: Content, dialect: Dialect, now: dt.datetime) -> list[tuple[SubmitSm, Ticket]]:
+def submits(
+    claimed: Claimed, content: Content, dialect: Dialect, now: dt.datetime, choice: Choice | None = None
+) -> list[tuple[SubmitSm, Ticket]]:
     """The parts that are missing, in order. Raises ValueError where the message cannot be encoded.
 
     A message of which nothing was submitted yet may come in another number of parts than `content.parts`: then all.
@@ -73,7 +81,7 @@ def submits(claimed: Claimed, content: Content, dialect: Dialect, now: dt.dateti
                 data_coding=part.data_coding,
                 short_message=part.short_message,
             ),
-            Ticket(claimed, content.recipient, part_no, total),
+            Ticket(claimed, content.recipient, part_no, total, choice),
         )
         for part_no, part in enumerate(parts, start=1)
         if missing >> (part_no - 1) & 1

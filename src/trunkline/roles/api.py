@@ -10,8 +10,8 @@ from uvicorn.server import ServerState
 from trunkline.api.app import Api
 from trunkline.api.limits import RateLimits
 from trunkline.api.listener import Listener
-from trunkline.mt import route
 from trunkline.mt.accept import Accepter
+from trunkline.mt.route import Router
 from trunkline.roles.context import Context
 from trunkline.runtime import clock, log
 from trunkline.store import provisioning as provisioning_store
@@ -46,7 +46,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         provisioning=context.provisioning,
         accept=accepter.accept,
         in_work=accepter.in_work,
-        first_choice=route.first_choice,
+        first_choice=Router(context.carriers.live, context.carriers.measured).first_choice,
         mccmnc_of=numbers.mccmnc_of,
         readers=readers,
         writers=writers,

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from trunkline.carriers import dialect as dialects
@@ -18,9 +19,12 @@ from trunkline.dlr import match
 from trunkline.dlr.receive import Incoming, Receiver, Undecodable
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.provisioning import Carrier, CarrierId, Plan, PlanId, Provisioning
+from trunkline.domain.quality import Measured
 from trunkline.mo.accept import Inbox, IncomingMessage
 from trunkline.mt.dispatch import Dispatch
 from trunkline.mt.outcome import Outcomes
+from trunkline.mt.reply import reply
+from trunkline.mt.route import nothing_measured
 from trunkline.smpp.esme import EsmeSession
 from trunkline.smpp.pdu import DataSm, DeliverSm
 from trunkline.smpp.status import ESME_ROK
@@ -45,6 +49,7 @@ class CarrierWork:
         live: Callable[[CarrierId], bool],
         may_write: Callable[[], bool],
         now_ms: Callable[[], int],
+        measured: Callable[[], Measured] = nothing_measured,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.carrier = carrier
@@ -53,7 +58,9 @@ class CarrierWork:
         self._plans: Mapping[PlanId, Plan] = {}
         self.pool = Pool(carrier, self, tls)
 
-        self.outcomes = Outcomes(dsn, carrier.carrier_id, self._dialect, match.look, self._requeued, self._tells_sent)
+        self.outcomes = Outcomes(
+            dsn, carrier.carrier_id, self._dialect, match.look, self._requeued, self._tells_sent, live
+        )
         self.dispatch = Dispatch(
             dsn,
             epoch,
@@ -63,9 +70,18 @@ class CarrierWork:
             provisioning=provisioning,
             live=live,
             may_write=may_write,
+            measured=measured,
         )
         self.receiver = Receiver(dsn, carrier.carrier_id)
-        self.inbox = Inbox(dsn, carrier.carrier_id, epoch, provisioning=provisioning, ids=MsgIds(), now_ms=now_ms)
+        self.inbox = Inbox(
+            dsn,
+            carrier.carrier_id,
+            epoch,
+            provisioning=provisioning,
+            ids=MsgIds(),
+            now_ms=now_ms,
+            compose=partial(reply, provisioning),
+        )
         self.submit_answered = self.dispatch.submit_answered
         self.submit_unanswered = self.dispatch.submit_unanswered
         self.submit_lost = self.dispatch.submit_lost

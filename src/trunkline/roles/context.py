@@ -10,6 +10,7 @@ from trunkline.api.context import Operation
 from trunkline.domain.callback import Policy
 from trunkline.domain.provisioning import Provisioning, Token
 from trunkline.runtime.settings import Settings
+from trunkline.store.carriers import CarrierWatch
 from trunkline.store.timing import DatabaseClock
 from trunkline.webhooks.target import TargetOf
 
@@ -23,6 +24,7 @@ class Context:
     secret_key: bytes
     provisioning: Callable[[], Provisioning | None]
     clock: DatabaseClock
+    carriers: CarrierWatch
     policy: Policy
     target_of: TargetOf
     carrier_tls: ssl.SSLContext | None = None

@@ -32,6 +32,7 @@ class Dispatcher:
             lease_s=round(context.settings.lease_s),
             changed=self._changed,
             up=lambda: [carrier_id for carrier_id, work in self._works.items() if work.pool.up],
+            ready=lambda: [carrier_id for carrier_id, work in self._works.items() if work.dispatch.takes],
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -103,6 +104,7 @@ class Dispatcher:
                     live=self._live,
                     may_write=partial(self._lease.holds, self._lease.epoch),
                     now_ms=self._context.clock.now_ms,
+                    measured=self._context.carriers.measured,
                     tls=self._context.carrier_tls,
                 )
                 self._works[carrier_id] = work
@@ -110,9 +112,9 @@ class Dispatcher:
                 _log.info("carrier.started", carrier=carrier.name)
 
     def _live(self, carrier_id: CarrierId) -> bool:
-        """Whether a carrier has a link up and is not paused. One that another process works is taken to be live."""
+        """Whether a carrier takes messages. Of one that another process works the database tells."""
         work = self._works.get(carrier_id)
-        return work is None or (work.pool.up and not work.dispatch.paused)
+        return self._context.carriers.live(carrier_id) if work is None else work.dispatch.takes
 
     def _retire(self, work: CarrierWork, *, drain_s: float) -> None:
         task = asyncio.create_task(work.stop(drain_s), name=f"stop {work.carrier.name}")

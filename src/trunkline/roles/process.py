@@ -22,6 +22,7 @@ from trunkline.runtime.child import CONFIGURATION, Parent
 from trunkline.runtime.secret import SealBroken, secret_key
 from trunkline.runtime.settings import Settings, SettingsError, load
 from trunkline.sandbox import wiring
+from trunkline.store.carriers import CarrierWatch
 from trunkline.store.db import DatabaseError
 from trunkline.store.timing import DatabaseClock
 from trunkline.store.watch import ProvisioningWatch
@@ -45,14 +46,19 @@ async def _run(names: list[str], settings: Settings, parent: Parent, sandbox_por
     gc.set_threshold(20_000, 20, 50)
     try:
         async with asyncio.TaskGroup() as group:
-            following = group.create_task(context.clock.run(), name="clock")
+            following = [
+                group.create_task(context.clock.run(), name="clock"),
+                group.create_task(context.carriers.run(), name="carriers"),
+            ]
             running = [group.create_task(work, name=name) for name, work in _works(names, context, stop, parent)]
             parent.ready()
             _log.info("process.ready", roles=names)
             await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
-            following.cancel()
+            for task in following:
+                task.cancel()
     finally:
         await watch.stop()
+        await context.carriers.close()
         await parent.close()
     _log.info("process.ended", roles=names)
 
@@ -72,6 +78,7 @@ async def _context(settings: Settings) -> tuple[Context, ProvisioningWatch]:
         secret_key=key,
         provisioning=watch.current,
         clock=clock,
+        carriers=CarrierWatch(dsn, down_after_s=settings.failover_after_s),
         policy=policy,
         target_of=target_of(policy),
     )

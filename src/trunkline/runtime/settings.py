@@ -164,6 +164,12 @@ class Settings:
     lease_s: float = _setting(
         kinds.number(5, 300), 15.0, "How long a silent dispatcher keeps its carriers.", unit="seconds"
     )
+    failover_after_s: float = _setting(
+        kinds.number(1, 3600),
+        20.0,
+        "How long a carrier takes no messages before those that wait for it go to the next of their routes.",
+        unit="seconds",
+    )
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)

@@ -1,70 +1,72 @@
-"""How carriers are doing: told by the dispatcher that holds one, read by operators, who may ask to try one again."""
+"""What a process knows of carriers that other processes work: which are down, and how well they deliver."""
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Collection
 
 from trunkline.domain.provisioning import CarrierId
-from trunkline.store.db import Connection
-from trunkline.store.queries import Queries
+from trunkline.domain.quality import Measured
+from trunkline.runtime import clock, log
+from trunkline.store import leases, quality
+from trunkline.store.db import DatabaseError, Standing
 
-_SQL = Queries("carrier")
-
-
-class State(NamedTuple):
-    """What a dispatcher tells of a carrier that it holds."""
-
-    links_up: int
-    links: int
-    under_way: int  # parts written and not answered
-    rate_per_s: float | None  # None: no limit
-    cut_rate: float | None  # what it was sent when it last said that it is too much; None: it has not, for a while
-    pause_s: float | None  # to the end of its pause, below 0 while it is being tried again; None: not paused
-    paused_status: int | None
-    paused_field: str | None
+_log = log.get_logger()
+_POLL_S = 1.0
+_SILENT_S = 3.0  # a dispatcher says each second which carriers are ready
+_QUALITY_EVERY_S = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """One carrier as an operator sees it. What its dispatcher tells is None where it has none, or has told nothing."""
+class CarrierWatch:
+    """Asked for each message, told by a poll. A carrier is down once this process has seen for `down_after_s` without a
+    break that nobody could give it a message: neither a start nor an outage of the database makes one look so."""
 
-    carrier_id: CarrierId
-    name: str
-    active: bool
-    rate_limit: int | None  # of the set-up file
-    node: str | None
-    pid: int | None
-    links_up: int | None
-    links: int | None
-    under_way: int | None
-    rate_per_s: float | None
-    cut_rate: float | None
-    paused_until: dt.datetime | None
-    paused_status: int | None
-    paused_field: str | None
-    told_s_ago: float | None
-    waits: bool | None  # for the end of its pause
+    def __init__(self, dsn: str, *, down_after_s: float) -> None:
+        self._standing = Standing(dsn, name="carriers", hot=False)
+        self._down_after_s = down_after_s
+        self._since: dict[CarrierId, float] = {}
+        self._down: frozenset[CarrierId] = frozenset()
+        self._quality: Measured = {}
+        self._quality_at = float("-inf")
 
+    def live(self, carrier_id: CarrierId) -> bool:
+        """Whether messages may be given to the carrier."""
+        return carrier_id not in self._down
 
-async def report(conn: Connection, carrier_id: CarrierId, epoch: int, state: State) -> int | None:
-    """Tells how the carrier is doing. Returns how often operators have asked to try it again; None where `epoch` does
-    not hold it."""
-    retries: int | None = await conn.fetchval(_SQL.report, carrier_id, epoch, *state)
-    return retries
+    def down(self) -> Collection[CarrierId]:
+        """The carriers that are not live."""
+        return self._down
 
+    def measured(self) -> Measured:
+        """How well carriers deliver, as it was measured last."""
+        return self._quality
 
-async def standings(conn: Connection) -> list[Standing]:
-    """Every carrier, by name."""
-    return [Standing(**row) for row in await conn.fetch(_SQL.standings)]
+    async def refresh(self) -> None:
+        """Looks now. Raises what the database raises."""
+        conn = await self._standing.get()
+        unready = await leases.unready(conn, _SILENT_S)
+        now = clock.boot_s()
+        self._since = {carrier_id: self._since.get(carrier_id, now) for carrier_id in unready}
+        down = frozenset(carrier for carrier, since in self._since.items() if now - since >= self._down_after_s)
+        if down != self._down:
+            _log.info("carriers.down", carriers=sorted(down))
+            self._down = down
+        if now - self._quality_at >= _QUALITY_EVERY_S:
+            self._quality_at = now
+            self._quality = await quality.kept(conn)
 
+    async def run(self) -> None:
+        """Keeps it current until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except DatabaseError as error:
+                _log.warning("carriers.unseen", error=log.explained(error))
+                self._standing.abandon()
+                # What is down stays so; for the others the time begins anew, since nobody could say that they are not.
+                self._since = {
+                    carrier_id: since for carrier_id, since in self._since.items() if carrier_id in self._down
+                }
+            await clock.sleep(_POLL_S)
 
-async def later_count(conn: Connection, carrier_id: CarrierId) -> int:
-    """How many messages wait for a time of their own: `sendAt`, and those that are tried again."""
-    return int(await conn.fetchval(_SQL.later_count, carrier_id))
-
-
-async def retry(conn: Connection, carrier_id: CarrierId) -> bool:
-    """Asks the carrier's dispatcher to try it again at once; False where it is not paused."""
-    return await conn.fetchval(_SQL.retry, carrier_id) is not None
+    async def close(self) -> None:
+        await self._standing.close()

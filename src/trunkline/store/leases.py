@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -51,9 +52,14 @@ async def take(conn: Connection, epoch: int) -> set[CarrierId]:
     return {row[0] for row in await conn.fetch(_SQL.held, epoch)}
 
 
-async def seen_up(conn: Connection, epoch: int, carriers: Sequence[CarrierId]) -> None:
-    """Notes that these carriers have a link up now."""
-    await conn.execute(_SQL.seen_up, epoch, carriers)
+async def seen_up(conn: Connection, epoch: int, carriers: Sequence[CarrierId], ready: Sequence[CarrierId] = ()) -> None:
+    """Notes that these carriers have a link up now; those that are `ready` take messages as well."""
+    await conn.execute(_SQL.seen_up, epoch, carriers, ready)
+
+
+async def unready(conn: Connection, silent_s: float) -> dict[CarrierId, dt.datetime | None]:
+    """Carriers that have not been ready within the last seconds, with when they were last (by the server's clock)."""
+    return {row[0]: row[1] for row in await conn.fetch(_SQL.unready, silent_s)}
 
 
 async def rescue(conn: Connection) -> int:

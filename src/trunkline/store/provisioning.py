@@ -7,19 +7,21 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from trunkline.domain.consent import Does, consent_of
 from trunkline.domain.provisioning import (
     Account,
     AccountId,
     Carrier,
     CarrierId,
+    Keyword,
     Link,
     Plan,
     PlanId,
     Provisioning,
-    Route,
     Token,
 )
 from trunkline.runtime.secret import seal, unseal
+from trunkline.store import routes
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 
@@ -31,7 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "plan": (
         *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
         *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s", "sent_events"),
-        *("transliterate", "max_segments", "weight", "messages_per_s"),
+        *("transliterate", "max_segments", "consent", "weight", "messages_per_s"),
     ),
     "sender": ("plan_id", "address", "state"),
     "carrier": ("name", "active", "dialect", "rate_per_s"),
@@ -39,9 +41,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("carrier_id", "name", "host", "port", "system_id", "password", "system_type", "bind_mode", "bind_count"),
         *("send_window", "tls", "timers", "active"),
     ),
-    "route": ("name", "carrier_id", "priority", "plan_id", "countries", "active"),
+    "route": (
+        *("name", "carrier_id", "priority", "plan_id", "countries", "active", "account_id", "prefixes", "networks"),
+        *("sender_kinds", "cost_micro", "weight", "min_delivery_percent", "max_receipt_s", "fallback"),
+    ),
+    "keyword": ("plan_id", "address", "word", "does", "reply", "active"),
 }
-_JSON = frozenset({"dialect", "timers"})
+_JSON = frozenset({"consent", "dialect", "timers"})
 
 
 def password_place(carrier: str, link: str) -> str:
@@ -54,8 +60,11 @@ def hook_secret_place(plan_public_id: str) -> str:
     return f"webhook secret of plan {plan_public_id}"
 
 
-async def load(conn: Connection, secret_key: bytes) -> Provisioning:
-    """The whole picture at one version. Raises SealBroken where `secret_key` is not the one it was stored under."""
+async def load(conn: Connection, secret_key: bytes, known: Provisioning | None = None) -> Provisioning:
+    """The whole picture at one version, but for the routes where there is one already: they are those of `known`.
+
+    Raises SealBroken where `secret_key` is not the one it was stored under.
+    """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         version = await conn.fetchval(_SQL.version)
         accounts = {AccountId(row["account_id"]): Account(**row) for row in await conn.fetch(_SQL.accounts)}
@@ -64,7 +73,8 @@ async def load(conn: Connection, secret_key: bytes) -> Provisioning:
         senders = await conn.fetch(_SQL.senders)
         carriers = await conn.fetch(_SQL.carriers)
         links = [row for row in await conn.fetch(_SQL.links) if row["active"]]
-        routes = await conn.fetch(_SQL.routes)
+        found = await routes.load(conn) if known is None else known.routes
+        keywords = await conn.fetch(_SQL.keywords)
     by_id = {plan.plan_id: plan for plan in plans}
     return Provisioning(
         version=version,
@@ -75,7 +85,9 @@ async def load(conn: Connection, secret_key: bytes) -> Provisioning:
         senders={(PlanId(row["plan_id"]), row["address"]): row["state"] for row in senders},
         plan_of_destination=_destinations(senders, by_id),
         carriers={CarrierId(row["carrier_id"]): _carrier(row, links, secret_key) for row in carriers},
-        routes=tuple(_route(row) for row in routes if row["active"]),
+        routes=found,
+        keywords=_keywords(keywords),
+        plans_of_address=_senders_plans(senders),
     )
 
 
@@ -83,6 +95,7 @@ def _plan(row: Mapping[str, Any], accounts: Mapping[AccountId, Account], secret_
     fields = dict(row)
     place = hook_secret_place(fields["public_id"])
     fields["countries"] = _set(fields["countries"])
+    fields["consent"] = consent_of(json.loads(fields["consent"]))
     fields["hook_secrets"] = tuple(unseal(secret_key, sealed, place) for sealed in fields["hook_secrets"])
     return Plan(**fields, account_public_id=accounts[fields["account_id"]].public_id)
 
@@ -108,13 +121,6 @@ def _link(row: Mapping[str, Any], carrier: str, secret_key: bytes) -> Link:
     return Link(**fields)
 
 
-def _route(row: Mapping[str, Any]) -> Route:
-    fields = dict(row)
-    del fields["active"]
-    fields["countries"] = _set(fields["countries"])
-    return Route(**fields)
-
-
 def _set(values: list[Any] | None) -> frozenset[Any] | None:
     return None if values is None else frozenset(values)
 
@@ -125,6 +131,23 @@ def _destinations(senders: list[Mapping[str, Any]], plans: Mapping[PlanId, Plan]
     approved = [row for row in senders if row["state"] == "approved"]
     for row in sorted(approved, key=lambda row: not plans[row["plan_id"]].active):
         found.setdefault(row["address"], row["plan_id"])
+    return found
+
+
+def _keywords(rows: list[Mapping[str, Any]]) -> dict[tuple[str | PlanId, str], Keyword]:
+    return {
+        (row["address"] or PlanId(row["plan_id"]), row["word"]): Keyword(
+            row["plan_id"], Does(row["does"]), row["reply"]
+        )
+        for row in rows
+        if row["active"]
+    }
+
+
+def _senders_plans(senders: list[Mapping[str, Any]]) -> dict[str, tuple[PlanId, ...]]:
+    found: dict[str, tuple[PlanId, ...]] = {}
+    for row in senders:
+        found[row["address"]] = (*found.get(row["address"], ()), PlanId(row["plan_id"]))
     return found
 
 

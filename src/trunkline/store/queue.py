@@ -56,10 +56,13 @@ class Content(NamedTuple):
     encoding: int
     parts: int
     status: int | None
+    mccmnc: str | None = None
+    opted_out: bool = False  # the recipient, and the message is no reply to him
+    is_reply: bool = False
 
 
 class AcceptedPart(NamedTuple):
-    """A part whose submit_sm was answered ESME_ROK (the schema's type accepted_part)."""
+    """A part whose submit_sm was answered ESME_ROK: the schema's type accepted_part, then by which route and why."""
 
     canonical_id: str
     recipient: str
@@ -71,6 +74,7 @@ class AcceptedPart(NamedTuple):
     tries: int
     resubmitted: bool
     claimed_at: dt.datetime
+    routed: int | None = None
 
 
 class AttemptedPart(NamedTuple):
@@ -85,6 +89,7 @@ class AttemptedPart(NamedTuple):
     outcome: str
     command_status: int | None
     next_at: dt.datetime | None
+    routed: int | None = None
 
 
 class Requeued(NamedTuple):
@@ -215,14 +220,19 @@ async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: S
     return len(await conn.fetch(_SQL.unclaim, carrier_id, epoch, claims))
 
 
-async def contents(conn: Connection, claimed: Sequence[Claimed]) -> list[Content | None]:
-    """What to submit of each, in order; None where the message is gone (retired meanwhile)."""
+async def contents(
+    conn: Connection, claimed: Sequence[Claimed], quiet: Collection[PlanId] = ()
+) -> list[Content | None]:
+    """What to submit of each, in order; None where the message is gone (retired meanwhile).
+
+    Of messages of the plans `quiet` it tells whether they are replies.
+    """
     ids = [c.msg_id for c in claimed]
     keys = [(c.plan_id, c.msg_id) for c in claimed]
-    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids))
+    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids), list(quiet))
     found: list[Content | None] = [None] * len(claimed)
     for row in rows:
-        found[row[0] - 1] = Content(row[1], row[2], row[3], row[4], row[5], row[6], row[7])
+        found[row[0] - 1] = Content(*tuple(row)[1:])
     return found
 
 
@@ -234,11 +244,12 @@ async def parts_accepted(
     Messages of the plans `telling` get their SENT event with the first of their parts, in the same commit, if the plan
     wants it.
     """
+    parts, routed = [row[:-1] for row in rows], [row[-1] for row in rows]
     if not telling:
-        await conn.fetch(_SQL.accepted, carrier_id, rows)
+        await conn.fetch(_SQL.accepted, carrier_id, parts, routed)
         return
     ids = [row.msg_id for row in rows]
-    await conn.fetch(_SQL.accepted_and_told, carrier_id, rows, min(ids), max(ids), list(telling))
+    await conn.fetch(_SQL.accepted_and_told, carrier_id, parts, min(ids), max(ids), list(telling), routed)
 
 
 async def parts_attempted(
@@ -246,13 +257,15 @@ async def parts_attempted(
 ) -> set[tuple[PlanId, UUID, int]]:
     """Records attempts that were not accepted. Returns the parts whose intent (or doubt) was still standing: only
     about those may the caller decide what comes next."""
-    found = await conn.fetch(_SQL.attempted, carrier_id, *columns(rows, 9))
+    found = await conn.fetch(_SQL.attempted, carrier_id, *columns(rows, 10))
     return {(row[0], row[1], row[2]) for row in found}
 
 
-async def give_back(conn: Connection, rows: Sequence[Requeued]) -> None:
-    """Back to the queue, due now."""
+async def give_back(conn: Connection, rows: Sequence[Requeued], *, wake: bool = False) -> None:
+    """Back to the queue, due now. `wake`: to a queue of others, who have to look for it."""
     await conn.fetch(_SQL.give_back, *columns(rows, 9))
+    if wake:
+        await conn.execute("SELECT pg_notify('mt', 'again')")
 
 
 async def put_off(conn: Connection, rows: Sequence[tuple[Requeued, dt.datetime]]) -> None:

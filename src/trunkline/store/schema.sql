@@ -34,6 +34,7 @@ CREATE TABLE installation (
     only_row              boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     installation_id       uuid NOT NULL DEFAULT gen_random_uuid(),
     provisioning_version  bigint NOT NULL DEFAULT 1,
+    route_version         bigint NOT NULL DEFAULT 1,  -- of the routes alone: there may be a hundred thousand
     cursor_key            bytea                 -- signs list cursors; encrypted with the settings' key
 );
 INSERT INTO installation DEFAULT VALUES;
@@ -84,7 +85,8 @@ CREATE TABLE plan (
     rate_per_s      integer CHECK (rate_per_s >= 0),  -- as the account's
     sent_events     boolean NOT NULL DEFAULT false,   -- webhooks tell SENT as well
     transliterate   boolean NOT NULL DEFAULT false,   -- write typography that GSM-7 lacks as GSM-7 has it
-    max_segments    smallint CHECK (max_segments > 0), -- parts of one message; null: as many as its text takes
+    max_segments    smallint CHECK (max_segments > 0),-- parts of one message; null: as many as its text takes
+    consent         jsonb NOT NULL DEFAULT '{}',      -- class of traffic, opt-outs, quiet hours, replies (domain/consent.py)
     weight          smallint NOT NULL DEFAULT 1 CHECK (weight > 0), -- its share of a carrier, in its priority
     messages_per_s  integer CHECK (messages_per_s > 0) -- sent at most; null: as carriers take them
 );
@@ -146,13 +148,44 @@ CREATE TABLE route (
     priority    integer NOT NULL DEFAULT 0,           -- higher is tried first
     plan_id     integer REFERENCES plan,              -- null: every plan
     countries   text[],                               -- null: every country
+    active      boolean NOT NULL DEFAULT true,
+    account_id  integer REFERENCES account,           -- null: every account
+    prefixes    text[],                               -- digits of E.164; null: every number
+    networks    text[],                               -- MCC and MNC; null: every network, known or not
+    sender_kinds text[],                              -- long_code, short_code, alphanumeric; null: every kind
+    cost_micro  bigint CHECK (cost_micro >= 0),       -- of one part, to be compared with other routes'; null: not known
+    weight      integer NOT NULL DEFAULT 1 CHECK (weight > 0),  -- share among routes that are equal otherwise
+    min_delivery_percent double precision,            -- below it the route is tried last; null: whatever it is
+    max_receipt_s        double precision,            -- above it (95 % of receipts) likewise
+    fallback    boolean NOT NULL DEFAULT true,        -- whether routes that come after it may be tried
+    CHECK (plan_id IS NULL OR account_id IS NULL)
+);
+
+-- Words of a plan's own, as domain/consent.py reads words. Of several plans at one address it says whose a message is.
+CREATE TABLE keyword (
+    keyword_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    plan_id     integer NOT NULL REFERENCES plan,
+    address     text,                                 -- null: every sender of the plan
+    word        text NOT NULL,
+    does        text NOT NULL CHECK (does IN ('stop', 'start', 'help', 'reply')),
+    reply       text,                                 -- null: the plan's; '': none
     active      boolean NOT NULL DEFAULT true
 );
 
--- Processes keep provisioning in memory and poll its version; every change, whoever makes it, moves the version.
+-- Processes keep provisioning in memory and poll its version; every change, whoever makes it, moves the version: once a
+-- transaction, since each further update of the one row would read all its versions before it.
 CREATE FUNCTION provisioning_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE installation SET provisioning_version = provisioning_version + 1;
+    UPDATE installation SET provisioning_version = provisioning_version + 1
+    WHERE xmin <> pg_current_xact_id()::xid;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION routes_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('trunkline.routes_changed', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+        UPDATE installation SET provisioning_version = provisioning_version + 1, route_version = route_version + 1;
+        PERFORM set_config('trunkline.routes_changed', pg_current_xact_id()::text, true);
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON account FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
@@ -161,7 +194,8 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON token   F
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sender  FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON carrier FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON link    FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
-CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON route   FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON route   FOR EACH STATEMENT EXECUTE FUNCTION routes_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON keyword FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Numbers: the operator's own ranges. A range covers what begins with its digits; a prefix is a range of one. API
@@ -321,7 +355,8 @@ CREATE TABLE ref (
     tries         smallint NOT NULL,
     resubmitted   boolean NOT NULL,
     claimed_at    timestamptz NOT NULL,
-    sent_at       timestamptz NOT NULL
+    sent_at       timestamptz NOT NULL,
+    routed        integer                     -- by which route and why (domain/routes.py)
 ) PARTITION BY RANGE (sent_at);
 CREATE INDEX ref_id ON ref (carrier_id, canonical_id);
 CREATE INDEX ref_msg ON ref (plan_id, msg_id);
@@ -338,7 +373,8 @@ CREATE TABLE attempt (
     ended_at        timestamptz NOT NULL,
     outcome         text NOT NULL,              -- refused, throttled, not_sent, lost, unanswered, ...
     command_status  bigint,
-    next_at         timestamptz                 -- when it is tried again, if it is
+    next_at         timestamptz,                -- when it is tried again, if it is
+    routed          integer                     -- as in ref; of not_sent and diverted: where it goes instead
 ) PARTITION BY RANGE (ended_at);
 CREATE INDEX attempt_msg ON attempt (plan_id, msg_id);
 
@@ -444,6 +480,37 @@ CREATE TABLE mo_part (
 );
 CREATE INDEX mo_part_open ON mo_part (received_at) WHERE joined_at IS NULL;
 CREATE INDEX mo_part_joined ON mo_part (joined_at) WHERE joined_at IS NOT NULL;
+
+-- Who wants no messages: asked by key for each message that is claimed. Written with the message that says STOP.
+CREATE TABLE opt_out (
+    plan_id    integer NOT NULL,
+    recipient  text NOT NULL,
+    sender     text NOT NULL,                   -- '': every sender of the plan
+    since      timestamptz NOT NULL,
+    source     text NOT NULL,                   -- recipient, operator, import
+    why        text NOT NULL,                   -- the word, or what the operator said
+    mo_id      uuid,                            -- the message from the handset
+    PRIMARY KEY (plan_id, recipient, sender)
+);
+
+-- The lines of a file while it is being imported; empty otherwise.
+CREATE UNLOGGED TABLE opt_out_incoming (
+    line       integer PRIMARY KEY,
+    plan_id    integer NOT NULL,
+    recipient  text NOT NULL,
+    sender     text NOT NULL,
+    since      timestamptz,
+    why        text NOT NULL
+);
+
+-- Messages of ours that answer one from a handset: they go to who opted out as well, and at any hour.
+CREATE TABLE keyword_reply (
+    msg_id     uuid PRIMARY KEY,
+    plan_id    integer NOT NULL,
+    mo_id      uuid NOT NULL,
+    does       text NOT NULL
+);
+CREATE INDEX keyword_reply_mo ON keyword_reply (mo_id);
 
 -- What could not be decoded at all; answered OK, kept for the operator.
 CREATE TABLE quarantine (
@@ -565,7 +632,8 @@ CREATE TABLE dispatcher (
 CREATE TABLE carrier_lease (
     carrier_id  integer PRIMARY KEY,
     epoch       bigint NOT NULL,
-    up_at       timestamptz                     -- when a link was last seen up: tells 461 from 702
+    up_at       timestamptz,                    -- when a link was last seen up: tells 461 from 702
+    ready_at    timestamptz                     -- when it, or a new dispatcher, last could be given messages (now())
 ) WITH (fillfactor = 50);
 
 -- How a carrier is doing, as its dispatcher tells now and then: for operators, and to hear from them.
@@ -583,6 +651,17 @@ CREATE TABLE carrier_state (
     paused_field   text,                        -- the field of submit_sm that this is about
     retries        integer NOT NULL DEFAULT 0   -- how often operators asked to try it again at once
 ) WITH (fillfactor = 50);
+
+-- How well carriers deliver, by country ('': not known), as upkeep measured it last. Routes may ask for it.
+CREATE TABLE carrier_quality (
+    carrier_id   integer NOT NULL,
+    country      text NOT NULL,
+    messages     integer NOT NULL,
+    delivered    integer NOT NULL,
+    p95_s        double precision,              -- from submission to the receipt of delivered ones
+    measured_at  timestamptz NOT NULL,
+    PRIMARY KEY (carrier_id, country)
+);
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Rate limits: the buckets that API processes lease slices of. Unlogged, as nothing is lost with them: after a crash, and

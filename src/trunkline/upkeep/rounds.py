@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
-from trunkline.store import idempotency, inbound, partitions, queue, receipts
+from trunkline.store import idempotency, inbound, optouts, partitions, queue, receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.upkeep import overdue, parts, rescue
+from trunkline.upkeep import overdue, parts, quality, rescue
+from trunkline.upkeep.divert import Diverting
 
 _log = log.get_logger()
 _PARKED_H = 72
@@ -27,12 +28,16 @@ class Task(NamedTuple):
 class Rounds:
     """Runs the tasks of upkeep, each in its own time, on connections of their own."""
 
-    def __init__(self, dsn: str, *, lease_s: int, look: rescue.Look, join: parts.Join) -> None:
-        """`look` takes up parked receipts of ids that are known now, `join` what is ready of sets of inbound parts."""
+    def __init__(
+        self, dsn: str, *, lease_s: int, look: rescue.Look, join: parts.Join, diverting: Diverting | None = None
+    ) -> None:
+        """`look` takes up parked receipts of ids that are known now, `join` what is ready of sets of inbound parts;
+        `diverting` moves what waits for carriers that are down."""
         self._dsn = dsn
         self._lease_s = lease_s
         self._look = look
         self._join = join
+        self._diverting = diverting
         self._without_receipt = overdue.WithoutReceipt()
         self._standing: dict[str, Standing] = {}
         self._lease_round_at = self._connected_at = float("-inf")
@@ -45,8 +50,11 @@ class Rounds:
             Task("look", 2.0, self._look_again),
             Task("parts", 2.0, self._parts),
             Task("queued", 3.0, self._queued),  # reads the whole queue
+            Task("divert", 1.0, self._divert),
+            Task("quality", 60.0, self._quality),
             Task("keys", 60.0, self._keys),
             Task("repeats", 60.0, inbound.forget),
+            Task("replies", 600.0, optouts.forget_replies),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
         ]
@@ -98,6 +106,13 @@ class Rounds:
 
     async def _queued(self, conn: Connection) -> bool:
         return await overdue.queued(conn) > 0
+
+    async def _divert(self, conn: Connection) -> bool:
+        return self._diverting is not None and await self._diverting.run(conn)
+
+    async def _quality(self, conn: Connection) -> bool:
+        await quality.measure(conn)
+        return False
 
     async def _keys(self, conn: Connection) -> bool:
         return await idempotency.forget(conn) > 0

@@ -25,6 +25,7 @@ class Client(Recorder):
         self._accounts: list[tuple[str, str]] = settings.get("accounts") or [(settings["token"], settings["plan"])]
         self._callback: str | None = settings.get("callback")
         self._chars: int = settings.get("chars", 20)
+        self._recipients: list[str] = settings.get("recipients") or []  # in turn; none: one a request
         self._senders: int = settings.get("senders", 4)
         self._number = settings.get("first", 0)
         self._left = 0.0
@@ -97,8 +98,9 @@ class Client(Recorder):
     def _request(self, number: int) -> bytes:
         name = _name(number)
         token, plan = self._accounts[number % len(self._accounts)]
+        to = self._recipients[number % len(self._recipients)] if self._recipients else f"+1555{number:07d}"
         fields = {
-            "servicePlanId": plan, "channel": "SMS", "from": "12345", "to": f"+1555{number:07d}",
+            "servicePlanId": plan, "channel": "SMS", "from": "12345", "to": to,
             "body": (name + " ").ljust(self._chars, "x"),
         }  # fmt: skip
         if self._callback:

@@ -254,6 +254,8 @@ class Smsc(Recorder):
         self.note("answered", rid=token.rid, status=command_status)
         if command_status == 0:
             self.count("rok")
+            if not token.pdu.esm_class & _RECEIPT:
+                self.count("mo_rok")
         else:
             self.send_again([token])
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from trunkline.admin import kinds
 from trunkline.admin.document import REQUIRED, Key, Table
+from trunkline.admin.sections import consent
 from trunkline.admin.world import World
 from trunkline.domain.provisioning import PLAN_RATE_PER_S
 from trunkline.runtime.kinds import FLAG, TEXT, choice, integer
@@ -64,12 +65,14 @@ KEYS = (
         "Messages a second that are sent at most; more wait in the queue.",
         shown="as its carriers take them",
     ),
+    *consent.KEYS,
 )
 
 
 def read(table: Table) -> None:
     """Checks the table by itself."""
     table.read(KEYS)
+    consent.check(table)
 
 
 async def put(world: World, table: Table) -> None:
@@ -131,5 +134,6 @@ def _fields(values: dict[str, Any], account_id: int, before: dict[str, Any] | No
         "max_segments": values["max_segments"],
         "weight": values["weight"],
         "messages_per_s": values["messages_per_s"],
+        "consent": consent.stored(values),
         "hook_secrets": before["hook_secrets"] if before else [],
     }

@@ -21,19 +21,29 @@ WHERE lease_until < now() AND pg_postmaster_start_time() < now() - $1::int * int
 RETURNING epoch, node, pid
 
 -- name: take
--- Carriers without a living dispatcher.
-INSERT INTO carrier_lease (carrier_id, epoch)
-SELECT c.carrier_id, $1 FROM carrier c
+-- Carriers without a living dispatcher. They count as ready, until that has had the time to bind.
+INSERT INTO carrier_lease (carrier_id, epoch, ready_at)
+SELECT c.carrier_id, $1, now() FROM carrier c
 WHERE c.active AND NOT EXISTS (
     SELECT FROM carrier_lease l JOIN dispatcher d ON d.epoch = l.epoch WHERE l.carrier_id = c.carrier_id)
-ON CONFLICT (carrier_id) DO UPDATE SET epoch = EXCLUDED.epoch
+ON CONFLICT (carrier_id) DO UPDATE SET epoch = EXCLUDED.epoch, ready_at = EXCLUDED.ready_at
     WHERE NOT EXISTS (SELECT FROM dispatcher d WHERE d.epoch = carrier_lease.epoch)
 
 -- name: held
 SELECT carrier_id FROM carrier_lease WHERE epoch = $1
 
 -- name: seen_up
-UPDATE carrier_lease SET up_at = (SELECT trunkline_now()) WHERE epoch = $1 AND carrier_id = ANY($2::int[])
+-- Of those that have a link up ($2), $3 take messages now.
+UPDATE carrier_lease
+SET up_at = (SELECT trunkline_now()), ready_at = CASE WHEN carrier_id = ANY($3::int[]) THEN now() ELSE ready_at END
+WHERE epoch = $1 AND carrier_id = ANY($2::int[])
+
+-- name: unready
+-- Carriers that nobody could give a message to in the last $1 seconds, and since when. A dispatcher of the version before
+-- does not say: while it lives, it is believed.
+SELECT c.carrier_id, l.ready_at
+FROM carrier c LEFT JOIN carrier_lease l ON l.carrier_id = c.carrier_id LEFT JOIN dispatcher d ON d.epoch = l.epoch
+WHERE NOT c.active OR coalesce(l.ready_at, d.lease_until, '-infinity') < now() - $1::float8 * interval '1 second'
 
 -- name: rescue
 -- What dead dispatchers had claimed is in doubt: whether it was written nobody can tell.

@@ -195,7 +195,17 @@ SELECT parts FROM msg WHERE plan_id = $1 AND msg_id = $2
 
 -- name: claimed
 -- What to submit of claimed messages. $2, $3: smallest and largest msg_id, so that only their partitions are opened.
-SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status
+-- Whether the recipient opted out is asked here, later than in the statement that claims, where sender and recipient are
+-- not known: one probe of a key. A reply to the recipient goes out all the same; $4: plans of whose messages it matters
+-- otherwise whether they are replies.
+SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status, m.mccmnc,
+       (SELECT (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) IS NULL
+               AND (SELECT p.consent->>'opt_out' IS DISTINCT FROM 'off' FROM plan p WHERE p.plan_id = c.plan_id)
+        FROM opt_out o
+        WHERE o.plan_id = c.plan_id AND o.recipient = m.recipient AND o.sender = ANY (ARRAY['', m.sender])
+        LIMIT 1) IS TRUE AS opted_out,
+       CASE WHEN c.plan_id = ANY ($4::int[])
+            THEN (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) END IS TRUE AS is_reply
 FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
     SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $2 AND $3 OFFSET 0) AS m
@@ -203,13 +213,14 @@ CROSS JOIN LATERAL (
 -- name: accepted
 -- Parts that the carrier accepted: facts, stored whoever reports them. inflight and doubt are cleared in passing.
 WITH o AS (
-    SELECT * FROM unnest($2::accepted_part[])
+    SELECT * FROM unnest($2::accepted_part[], $3::int[])
+         AS o(canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at, routed)
 ),
 -- include: store_accepted
 INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
-                 claimed_at, sent_at)
+                 claimed_at, sent_at, routed)
 SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
-       (SELECT trunkline_now())
+       (SELECT trunkline_now()), routed
 FROM o
 
 -- name: store_accepted
@@ -228,9 +239,10 @@ landed AS (
 -- name: accepted_and_told
 -- As accepted, for a batch in which some of the plans $5 want SENT told. That it is the message's first acceptance is for its
 -- row to say: whoever gives it a sent_at tells, and of two that try at once the second finds it there.
--- $3, $4: smallest and largest msg_id.
+-- $3, $4: smallest and largest msg_id; $6: by which route and why, by position.
 WITH o AS (
-    SELECT * FROM unnest($2::accepted_part[])
+    SELECT * FROM unnest($2::accepted_part[], $6::int[])
+         AS o(canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at, routed)
 ), at AS MATERIALIZED (
     SELECT trunkline_now() AS now
 ), wanted AS MATERIALIZED (
@@ -260,9 +272,9 @@ WITH o AS (
     SELECT pg_notify('hooks', '') AS said WHERE EXISTS (SELECT FROM told)
 ), stored AS (
     INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
-                     claimed_at, sent_at)
+                     claimed_at, sent_at, routed)
     SELECT $1, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at,
-           (SELECT now FROM at)
+           (SELECT now FROM at), routed
     FROM o
 )
 SELECT said FROM woken
@@ -272,8 +284,8 @@ SELECT said FROM woken
 -- now the part may have been claimed again, by somebody else, who alone decides about it.
 WITH o AS (
     SELECT * FROM unnest($2::int[], $3::uuid[], $4::smallint[], $5::int[], $6::smallint[], $7::timestamptz[],
-                         $8::text[], $9::bigint[], $10::timestamptz[])
-         AS o(plan_id, msg_id, part_no, link_id, tries, claimed_at, outcome, command_status, next_at)
+                         $8::text[], $9::bigint[], $10::timestamptz[], $11::int[])
+         AS o(plan_id, msg_id, part_no, link_id, tries, claimed_at, outcome, command_status, next_at, routed)
 ), landed AS (
     DELETE FROM inflight WHERE ctid = ANY (ARRAY(
         SELECT f.tid FROM o CROSS JOIN LATERAL (
@@ -290,9 +302,9 @@ WITH o AS (
     RETURNING plan_id, msg_id, part_no
 ), noted AS (
     INSERT INTO attempt (plan_id, msg_id, part_no, carrier_id, link_id, tries, claimed_at, ended_at, outcome,
-                         command_status, next_at)
+                         command_status, next_at, routed)
     SELECT plan_id, msg_id, part_no, $1, link_id, tries, claimed_at, (SELECT trunkline_now()), outcome, command_status,
-           next_at
+           next_at, routed
     FROM o
 )
 SELECT plan_id, msg_id, part_no FROM landed UNION ALL SELECT plan_id, msg_id, part_no FROM cleared

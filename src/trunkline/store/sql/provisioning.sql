@@ -1,7 +1,7 @@
 -- Provisioning: read whole by every process, changed by operators. None of this is on the path of a message.
 
 -- name: version
-SELECT provisioning_version FROM installation;
+SELECT provisioning_version, route_version FROM installation;
 
 -- name: lock
 -- One change at a time; also the row that the triggers are going to update, so that nobody waits crosswise.
@@ -13,7 +13,7 @@ SELECT account_id, public_id, name, active, dlr_url, mo_url, rate_per_s FROM acc
 -- name: plans
 SELECT plan_id, public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
        priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-       max_segments, weight, messages_per_s
+       max_segments, consent, weight, messages_per_s
 FROM plan ORDER BY plan_id;
 
 -- name: tokens
@@ -31,7 +31,20 @@ SELECT link_id, carrier_id, name, host, port, system_id, password, system_type, 
 FROM link ORDER BY link_id;
 
 -- name: routes
-SELECT route_id, name, carrier_id, priority, plan_id, countries, active FROM route ORDER BY priority DESC, route_id;
+SELECT route_id, name, carrier_id, priority, plan_id, countries, active, account_id, prefixes, networks, sender_kinds,
+       cost_micro, weight, min_delivery_percent, max_receipt_s, fallback
+FROM route ORDER BY route_id;
+
+-- name: route_version
+SELECT route_version FROM installation;
+
+-- name: used_routes
+SELECT route_id, name, carrier_id, priority, plan_id, account_id, prefixes, networks, countries, sender_kinds,
+       cost_micro, weight, min_delivery_percent, max_receipt_s, fallback
+FROM route WHERE active ORDER BY priority DESC, route_id;
+
+-- name: keywords
+SELECT keyword_id, plan_id, address, word, does, reply, active FROM keyword ORDER BY keyword_id;
 
 -- name: insert_account
 INSERT INTO account (public_id, name, active, dlr_url, mo_url, rate_per_s) VALUES ($1, $2, $3, $4, $5, $6)
@@ -44,14 +57,15 @@ WHERE account_id = $1 RETURNING account_id;
 -- name: insert_plan
 INSERT INTO plan (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                   priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                  max_segments, weight, messages_per_s)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING plan_id;
+                  max_segments, consent, weight, messages_per_s)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::jsonb, $19, $20)
+RETURNING plan_id;
 
 -- name: update_plan
 UPDATE plan SET (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                  priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                 max_segments, weight, messages_per_s)
-    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+                 max_segments, consent, weight, messages_per_s)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::jsonb, $20, $21)
 WHERE plan_id = $1 RETURNING plan_id;
 
 -- name: insert_sender
@@ -78,12 +92,22 @@ UPDATE link SET (carrier_id, name, host, port, system_id, password, system_type,
 WHERE link_id = $1 RETURNING link_id;
 
 -- name: insert_route
-INSERT INTO route (name, carrier_id, priority, plan_id, countries, active) VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING route_id;
+INSERT INTO route (name, carrier_id, priority, plan_id, countries, active, account_id, prefixes, networks, sender_kinds,
+                   cost_micro, weight, min_delivery_percent, max_receipt_s, fallback)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING route_id;
 
 -- name: update_route
-UPDATE route SET (name, carrier_id, priority, plan_id, countries, active) = ROW($2, $3, $4, $5, $6, $7)
+UPDATE route SET (name, carrier_id, priority, plan_id, countries, active, account_id, prefixes, networks, sender_kinds,
+                  cost_micro, weight, min_delivery_percent, max_receipt_s, fallback)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 WHERE route_id = $1 RETURNING route_id;
+
+-- name: insert_keyword
+INSERT INTO keyword (plan_id, address, word, does, reply, active) VALUES ($1, $2, $3, $4, $5, $6) RETURNING keyword_id;
+
+-- name: update_keyword
+UPDATE keyword SET (plan_id, address, word, does, reply, active) = ROW($2, $3, $4, $5, $6, $7)
+WHERE keyword_id = $1 RETURNING keyword_id;
 
 -- name: insert_token
 -- $7: seconds from now, null for a token without end. By trunkline_now(), as it is checked.

@@ -36,15 +36,18 @@ FROM doubt d LEFT JOIN carrier c ON c.carrier_id = d.carrier_id
 WHERE d.plan_id = $1 AND d.msg_id = $2;
 
 -- name: accepted
+-- Of `routed`, what is above the six bits of the reason is the route.
 SELECT c.name AS carrier, l.name AS link, r.carrier_id, r.canonical_id, r.part_no, r.parts, r.tries, r.resubmitted,
-       r.claimed_at, r.sent_at
+       r.claimed_at, r.sent_at, r.routed, w.name AS route
 FROM ref r LEFT JOIN carrier c ON c.carrier_id = r.carrier_id LEFT JOIN link l ON l.link_id = r.link_id
+LEFT JOIN route w ON w.route_id = r.routed >> 6
 WHERE r.plan_id = $1 AND r.msg_id = $2;
 
 -- name: attempts
 SELECT c.name AS carrier, l.name AS link, t.part_no, t.tries, t.claimed_at, t.ended_at, t.outcome, t.command_status,
-       t.next_at
+       t.next_at, t.routed, w.name AS route, n.name AS next_carrier
 FROM attempt t LEFT JOIN carrier c ON c.carrier_id = t.carrier_id LEFT JOIN link l ON l.link_id = t.link_id
+LEFT JOIN route w ON w.route_id = t.routed >> 6 LEFT JOIN carrier n ON n.carrier_id = w.carrier_id
 WHERE t.plan_id = $1 AND t.msg_id = $2;
 
 -- name: receipts
@@ -75,3 +78,25 @@ SELECT n, tries, at, status, failure, latency_ms, next_at FROM hook_attempt WHER
 
 -- name: hooks_dead
 SELECT n, url, tries, reason, died_at, replayed_at FROM hook_dead WHERE plan_id = $1 AND msg_id = $2;
+
+-- name: replied
+-- What the message ($1 plan, $2 msg_id) was answered with.
+SELECT r.msg_id AS reply_id, r.does FROM mo m JOIN keyword_reply r ON r.mo_id = m.msg_id
+WHERE m.plan_id = $1 AND m.msg_id = $2;
+
+-- name: answers
+-- What the message is an answer to.
+SELECT r.mo_id, r.does FROM keyword_reply r WHERE r.plan_id = $1 AND r.msg_id = $2;
+
+-- name: opted
+-- What the message changed, of all plans that it was about.
+SELECT a.at, a.action, p.name AS plan, a.detail->>'sender' AS of_sender
+FROM mo m JOIN audit a ON a.subject = 'recipient ' || CASE WHEN m.sender ~ '^[0-9]{7,}$' THEN '+' ELSE '' END || m.sender
+LEFT JOIN plan p ON p.public_id = a.detail->>'plan'
+WHERE m.plan_id = $1 AND m.msg_id = $2 AND a.detail->>'message' = m.msg_id::text ORDER BY a.audit_id;
+
+-- name: opted_out
+-- The opt-outs that stand in the way of messages like this one.
+SELECT o.since, o.source, o.why, o.mo_id, nullif(o.sender, '') AS of_sender
+FROM msg m JOIN opt_out o ON o.plan_id = m.plan_id AND o.recipient = m.recipient AND o.sender IN ('', m.sender)
+WHERE m.plan_id = $1 AND m.msg_id = $2;
