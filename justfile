@@ -46,6 +46,10 @@ bench-depth:
 bench-list count="100000":
     .venv/bin/python bench/list.py {{count}}
 
+# a plan's message beside another plan with so many queued
+bench-fair count="1000000":
+    .venv/bin/python bench/fairness.py {{count}}
+
 # number ranges: import, load, look-up, memory
 bench-numbers count="2000000":
     .venv/bin/python bench/number_ranges.py {{count}}

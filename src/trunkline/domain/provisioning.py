@@ -57,6 +57,8 @@ class Plan:
     sent_events: bool = False
     transliterate: bool = False  # texts that typography alone keeps out of GSM-7 are sent without it
     max_segments: int | None = None  # parts of a message; None: as many as its text takes
+    weight: int = 1  # its share of a carrier that several plans want, beside those of the same priority
+    messages_per_s: int | None = None  # claimed for carriers; None: as fast as they take them
     consent: Consent = field(default_factory=Consent)
 
 
@@ -99,6 +101,7 @@ class Carrier:
     active: bool
     dialect: Mapping[str, Any]
     links: tuple[Link, ...]
+    rate_per_s: int | None = None  # parts; None: until it says that it is too much
 
 
 @dataclass(frozen=True, slots=True)
