@@ -29,7 +29,6 @@ from trunkline.mt.submit import Ticket, submits, tickets
 from trunkline.mt.turns import Share, Terms, Turns, in_turn
 from trunkline.runtime import clock, log, metrics
 from trunkline.store import queue
-from trunkline.store.carrier_states import State
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.queue import ANY_PARTS, Claimed, Content
 
@@ -105,22 +104,6 @@ class Dispatch:
     def _paused(self, now: float) -> bool:
         until = self.objections.paused_until
         return now < self._late_until or (until is not None and now < until)
-
-    def state(self) -> State:
-        """How the carrier is doing, for operators."""
-        links, until = self.pool.links, self.objections.paused_until
-        self.throttle.room(clock.monotonic_s())  # the rate grows while nobody asks
-        paused = until is not None
-        return State(
-            links_up=sum(link.session is not None for link in links),
-            links=len(links),
-            under_way=self.pool.outstanding,
-            rate_per_s=self.throttle.rate,
-            cut_rate=self.throttle.cut_rate,
-            pause_s=None if until is None else max(until - self._loop.time(), -1.0),
-            paused_status=self.objections.command_status if paused else None,
-            paused_field=self.objections.field if paused else None,
-        )
 
     def retry(self) -> None:
         """An operator wants a paused carrier tried again at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 
 from trunkline.domain.provisioning import CarrierId, PlanId, Provisioning
@@ -70,7 +71,7 @@ class Report:
 
     async def _tell(self, conn: Connection, dispatch: Dispatch, now: float) -> None:
         await self._notices(conn, dispatch)
-        state = dispatch.state()
+        state = _state(dispatch)
         told_at, told = self._told.get(dispatch.carrier_id, (float("-inf"), None))
         if now - told_at < _SAY_AGAIN_S and state == told and state.pause_s is None:
             return
@@ -120,3 +121,19 @@ class Report:
             _MESSAGES.forget(*labels)
             _OLDEST.forget(*labels)
         self._lanes = seen
+
+
+def _state(dispatch: Dispatch) -> State:
+    links, objections = dispatch.pool.links, dispatch.objections
+    dispatch.throttle.room(clock.monotonic_s())  # the rate grows while nobody asks
+    until = objections.paused_until
+    return State(
+        links_up=sum(link.session is not None for link in links),
+        links=len(links),
+        under_way=dispatch.pool.outstanding,
+        rate_per_s=dispatch.throttle.rate,
+        cut_rate=dispatch.throttle.cut_rate,
+        pause_s=None if until is None else max(until - asyncio.get_running_loop().time(), -1.0),
+        paused_status=None if until is None else objections.command_status,
+        paused_field=None if until is None else objections.field,
+    )
