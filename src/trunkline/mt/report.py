@@ -124,16 +124,15 @@ class Report:
 
 
 def _state(dispatch: Dispatch) -> State:
-    """How a carrier is doing."""
-    links, throttle, objections = dispatch.pool.links, dispatch.throttle, dispatch.objections
+    links, objections = dispatch.pool.links, dispatch.objections
+    dispatch.throttle.room(clock.monotonic_s())  # the rate grows while nobody asks
     until = objections.paused_until
-    throttle.room(clock.monotonic_s())  # the rate grows while nobody asks
     return State(
         links_up=sum(link.session is not None for link in links),
         links=len(links),
         under_way=dispatch.pool.outstanding,
-        rate_per_s=throttle.rate,
-        cut_rate=throttle.cut_rate,
+        rate_per_s=dispatch.throttle.rate,
+        cut_rate=dispatch.throttle.cut_rate,
         pause_s=None if until is None else max(until - asyncio.get_running_loop().time(), -1.0),
         paused_status=None if until is None else objections.command_status,
         paused_field=None if until is None else objections.field,
