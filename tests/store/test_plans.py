@@ -143,7 +143,7 @@ class Depth:
 
     async def claim(self, conn: Any) -> None:
         lanes = [(Lane(priority, plan), FIRST, 20) for priority in (2, 1, 0) for plan in range(1, 6)]
-        await queue.claim(conn, CARRIER, EPOCH, lanes, free_parts=BATCH, whole_window=False, claim_no=9)
+        await queue.claim(conn, CARRIER, EPOCH, lanes, free_parts=BATCH, alone_parts=0, claim_no=9)
 
     async def claimed(self, conn: Any, quiet: range = range(0)) -> None:
         """Every other recipient opted out, every third message is a reply."""

@@ -15,6 +15,7 @@ COMMANDS = {
     "apply": ("apply", "Make accounts, plans, senders, carriers and routes what a file says."),
     "send": ("send", "Send one message through the REST API."),
     "message": ("message", "Look into messages; cancel one."),
+    "carrier": ("carrier", "See how carriers are doing: rate, queue, pauses; try a paused one again."),
     "inbound": ("inbound", "Look into messages from handsets."),
     "optout": ("optout", "Say who wants no messages: list, add, remove, import, export."),
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),

@@ -59,6 +59,8 @@ class Plan:
     sent_events: bool = False
     transliterate: bool = False  # texts that typography alone keeps out of GSM-7 are sent without it
     max_segments: int | None = None  # parts of a message; None: as many as its text takes
+    weight: int = 1  # its share of a carrier that several plans want, beside those of the same priority
+    messages_per_s: int | None = None  # claimed for carriers; None: as fast as they take them
     terms: PlanTerms | None = None  # what its messages cost
     guard: Guard | None = None  # what is watched of whom it writes to
     consent: Consent = field(default_factory=Consent)
@@ -104,6 +106,7 @@ class Carrier:
     active: bool
     dialect: Mapping[str, Any]
     links: tuple[Link, ...]
+    rate_per_s: int | None = None  # parts; None: until it says that it is too much
 
 
 @dataclass(frozen=True, slots=True)

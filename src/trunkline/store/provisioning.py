@@ -35,10 +35,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "plan": (
         *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
         *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s", "sent_events"),
-        *("transliterate", "max_segments", "consent", "callback_origins"),
+        *("transliterate", "max_segments", "consent", "callback_origins", "weight", "messages_per_s"),
     ),
     "sender": ("plan_id", "address", "state"),
-    "carrier": ("name", "active", "dialect"),
+    "carrier": ("name", "active", "dialect", "rate_per_s"),
     "link": (
         *("carrier_id", "name", "host", "port", "system_id", "password", "system_type", "bind_mode", "bind_count"),
         *("send_window", "tls", "timers", "active"),
@@ -157,7 +157,7 @@ def _token(row: Mapping[str, Any]) -> Token:
 
 def _carrier(row: Mapping[str, Any], links: list[Mapping[str, Any]], secret_key: bytes) -> Carrier:
     own = tuple(_link(link, row["name"], secret_key) for link in links if link["carrier_id"] == row["carrier_id"])
-    return Carrier(row["carrier_id"], row["name"], row["active"], json.loads(row["dialect"]), own)
+    return Carrier(row["carrier_id"], row["name"], row["active"], json.loads(row["dialect"]), own, row["rate_per_s"])
 
 
 def _link(row: Mapping[str, Any], carrier: str, secret_key: bytes) -> Link:

@@ -19,6 +19,7 @@ _SQL = Queries("mt")
 FIRST = UUID(int=0)
 _COLUMNS = Submission._fields.index("key")  # those of the schema's type submission come before
 _FREE = (None, None, None)
+ANY_PARTS = 63  # of one message: more have no place in the set of those that are missing
 
 
 class Lane(NamedTuple):
@@ -26,6 +27,14 @@ class Lane(NamedTuple):
 
     priority: int
     plan_id: PlanId
+
+
+class Depth(NamedTuple):
+    """What a lane holds: how many messages, and the first of them."""
+
+    lane: Lane
+    held: int
+    first: UUID
 
 
 class Claimed(NamedTuple):
@@ -204,6 +213,12 @@ async def lanes(conn: Connection, carrier_id: CarrierId) -> list[Lane]:
     return [Lane(row[0], row[1]) for row in await conn.fetch(_SQL.lanes, carrier_id)]
 
 
+async def depths(conn: Connection, carrier_id: CarrierId, most: int) -> list[Depth]:
+    """What the carrier's first 200 lanes hold, highest priority first, each counted up to `most`."""
+    rows = await conn.fetch(_SQL.depths, carrier_id, most)
+    return [Depth(Lane(row[0], row[1]), row[2], row[3]) for row in rows]
+
+
 async def claim(
     conn: Connection,
     carrier_id: CarrierId,
@@ -211,12 +226,13 @@ async def claim(
     lanes: Sequence[tuple[Lane, UUID, int]],
     *,
     free_parts: int,
-    whole_window: bool,
+    alone_parts: int,
     claim_no: int,
 ) -> list[Claimed]:
-    """Takes messages of the lanes (lane, last msg_id already taken, at most so many), up to `free_parts` parts.
+    """Takes messages of the lanes (lane, last msg_id already taken, at most so many), up to `free_parts` parts; of each
+    lane in its order.
 
-    Nothing where the lease of `epoch` is over. `whole_window`: a message larger than the window may come, alone.
+    Nothing where the lease of `epoch` is over. A message of more parts may come alone if it has at most `alone_parts`.
     `claim_no`: a number that no other claim of `epoch` for this carrier has, for `unclaim`.
     """
     rows = await conn.fetch(
@@ -228,7 +244,7 @@ async def claim(
         [after for _, after, _ in lanes],
         [take for _, _, take in lanes],
         free_parts,
-        whole_window,
+        alone_parts,
         claim_no,
     )
     return [Claimed._make(row) for row in rows]

@@ -88,7 +88,9 @@ CREATE TABLE plan (
     max_segments    smallint CHECK (max_segments > 0),-- parts of one message; null: as many as its text takes
     consent         jsonb NOT NULL DEFAULT '{}',      -- class of traffic, opt-outs, quiet hours, replies (domain/consent.py)
     callback_origins   text[],                        -- that a callbackUrl may be of; null: any
-    old_secret_ends_at timestamptz                    -- when all but the newest of hook_secrets end; null: there is one
+    old_secret_ends_at timestamptz,                   -- when all but the newest of hook_secrets end; null: there is one
+    weight          smallint NOT NULL DEFAULT 1 CHECK (weight > 0), -- its share of a carrier, in its priority
+    messages_per_s  integer CHECK (messages_per_s > 0) -- sent at most; null: as carriers take them
 );
 CREATE INDEX plan_account ON plan (account_id);
 
@@ -119,7 +121,8 @@ CREATE TABLE carrier (
     carrier_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name        text NOT NULL UNIQUE,
     active      boolean NOT NULL DEFAULT true,
-    dialect     jsonb NOT NULL DEFAULT '{}'
+    dialect     jsonb NOT NULL DEFAULT '{}',
+    rate_per_s  integer CHECK (rate_per_s > 0)        -- parts; null: until it says that it is too much
 );
 
 CREATE TABLE link (
@@ -867,6 +870,22 @@ CREATE TABLE carrier_lease (
     ready_at    timestamptz                     -- when it, or a new dispatcher, last could be given messages (now())
 ) WITH (fillfactor = 50);
 
+-- How a carrier is doing, as its dispatcher tells now and then: for operators, and to hear from them.
+CREATE TABLE carrier_state (
+    carrier_id     integer PRIMARY KEY,
+    epoch          bigint NOT NULL,
+    at             timestamptz NOT NULL,
+    links_up       smallint NOT NULL,
+    links          smallint NOT NULL,
+    under_way      integer NOT NULL,            -- parts written and not answered
+    rate_per_s     real,                        -- parts that it is sent at most; null: no limit
+    cut_rate       real,                        -- what it was sent when it last said that it is too much
+    paused_until   timestamptz,                 -- it refuses our configuration; in the past: it is being tried again
+    paused_status  bigint,                      -- the command_status for which
+    paused_field   text,                        -- the field of submit_sm that this is about
+    retries        integer NOT NULL DEFAULT 0   -- how often operators asked to try it again at once
+) WITH (fillfactor = 50);
+
 -- How well carriers deliver, by country ('': not known), as upkeep measured it last. Routes may ask for it.
 CREATE TABLE carrier_quality (
     carrier_id   integer NOT NULL,
@@ -883,7 +902,7 @@ CREATE TABLE carrier_quality (
 -- on a new primary, all buckets are full.
 
 CREATE UNLOGGED TABLE rate_bucket (
-    kind         smallint NOT NULL,              -- 0 account, 1 plan
+    kind         smallint NOT NULL,              -- 0 account, 1 plan, 2 messages of a plan to carriers
     subject_id   integer NOT NULL,
     rate_per_s   double precision NOT NULL,      -- by which it was filled last
     tokens       double precision NOT NULL,      -- what was left then; one is one request

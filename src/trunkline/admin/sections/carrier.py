@@ -19,6 +19,13 @@ WHAT = "An SMSC that messages are submitted to, with its links. Known by its `na
 KEYS = (
     Key("name", kinds.NAME, REQUIRED, "What the carrier is called here and by routes."),
     Key("active", FLAG, None, "Whether its links are bound.", shown="on at creation, then as it is"),
+    Key(
+        "rate_per_s",
+        integer(1, 100_000),
+        None,
+        "SMS parts a second that it is sent at most. Less where it says that it is too much.",
+        shown="what it takes",
+    ),
     Key("dialect", kinds.TABLE, {}, "How it speaks SMPP, where that is not what SMPP 3.4 says.", shown="empty"),
 )
 LINK_WHAT = (
@@ -88,7 +95,7 @@ async def put(world: World, table: Table) -> None:
     carrier_id = next((key for key, row in world.rows["carrier"].items() if row["name"] == name), None)
     was_active = world.rows["carrier"][carrier_id]["active"] if carrier_id is not None else True
     active = was_active if values["active"] is None else values["active"]
-    fields = {"name": name, "active": active, "dialect": values["dialect"]}
+    fields = {"name": name, "active": active, "dialect": values["dialect"], "rate_per_s": values["rate_per_s"]}
     carrier_id = await world.put("carrier", carrier_id, fields, name)
     left = {row["name"]: key for key, row in world.rows["link"].items() if row["carrier_id"] == carrier_id}
     for link, password in zip(values["links"], passwords, strict=True):

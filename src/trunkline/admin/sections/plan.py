@@ -57,6 +57,14 @@ KEYS = (
         "SMS parts that a message may have; longer ones are refused.",
         shown="as many as its text takes",
     ),
+    Key("weight", integer(1, 100), 1, "Its share of a carrier, beside other plans of its priority."),
+    Key(
+        "messages_per_s",
+        integer(1, 1_000_000),
+        None,
+        "Messages a second that are sent at most; more wait in the queue.",
+        shown="as its carriers take them",
+    ),
     *terms.KEYS,
     *consent.KEYS,
     Key(
@@ -137,6 +145,8 @@ def _fields(values: dict[str, Any], account_id: int, before: dict[str, Any] | No
         "rate_per_s": values["rate_per_s"],
         "transliterate": values["transliterate"] == "gsm7",
         "max_segments": values["max_segments"],
+        "weight": values["weight"],
+        "messages_per_s": values["messages_per_s"],
         "consent": consent.stored(values),
         "callback_origins": values["callback_origins"],
         "hook_secrets": before["hook_secrets"] if before else [],

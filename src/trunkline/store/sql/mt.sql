@@ -118,7 +118,7 @@ SELECT pg_try_advisory_lock($1) AND pg_advisory_unlock($1)
 SELECT msg_id FROM msg
 WHERE plan_id = ANY($1::int[]) AND msg_id = ANY($2::uuid[])
 
--- name: lanes
+-- name: lane_scan
 -- Non-empty lanes (carrier, priority, plan) of a carrier by a loose index scan: one probe a lane, whatever its depth.
 WITH RECURSIVE lane AS (
     (SELECT priority, plan_id FROM mt_queue WHERE carrier_id = $1 ORDER BY priority DESC, plan_id DESC LIMIT 1)
@@ -129,15 +129,32 @@ WITH RECURSIVE lane AS (
         WHERE q.carrier_id = $1 AND (q.priority, q.plan_id) < (lane.priority, lane.plan_id)
         ORDER BY q.priority DESC, q.plan_id DESC LIMIT 1) AS next
 )
+
+-- name: lanes
+-- include: lane_scan
 SELECT priority, plan_id FROM lane LIMIT 5000
+
+-- name: depths
+-- How much each of a carrier's lanes holds, counted up to $2, and its first message.
+-- include: lane_scan
+SELECT lane.priority, lane.plan_id, held.count, head.msg_id
+FROM (SELECT * FROM lane LIMIT 200) AS lane
+CROSS JOIN LATERAL (
+    SELECT count(*) FROM (
+        SELECT FROM mt_queue q
+        WHERE q.carrier_id = $1 AND q.priority = lane.priority AND q.plan_id = lane.plan_id LIMIT $2) AS one) AS held
+CROSS JOIN LATERAL (
+    SELECT q.msg_id FROM mt_queue q
+    WHERE q.carrier_id = $1 AND q.priority = lane.priority AND q.plan_id = lane.plan_id
+    ORDER BY q.msg_id LIMIT 1) AS head
 
 -- name: claim
 -- The intent, committed before a byte goes to the carrier: rows leave the queue and stand in inflight, under the
 -- lease of this dispatcher ($2). $3..$6: lanes with the last msg_id already taken from each (an in-memory floor: the
 -- index entries of taken rows below it are not walked again while an old snapshot keeps them) and how many to look at.
--- $7: free window in parts; $8: the whole window is free, so that a message larger than it may be taken alone. $9: the
--- number of this claim, so that one whose answer was lost can be taken back. What is sent again after an unknown outcome
--- is taken alone: if it is what killed the dispatcher before, it takes no other with it.
+-- $7: room in parts; $8: a message of so many parts may be taken although it needs more room, alone. $9: the number of
+-- this claim, so that one whose answer was lost can be taken back. In the order of the queue. What is sent again after an
+-- unknown outcome is taken alone: if it is what killed the dispatcher before, it takes no other with it.
 WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder proves that it is his
     SELECT trunkline_now() AS now
 ), lane AS (
@@ -154,7 +171,7 @@ WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder
                 WHERE carrier_id = $1 AND priority = lane.priority AND plan_id = lane.plan_id AND msg_id > lane.after
                 ORDER BY msg_id LIMIT lane.take FOR UPDATE SKIP LOCKED) AS q
             WINDOW so_far AS (ORDER BY lane.turn, q.msg_id)) AS w
-        WHERE upto <= $7::int AND NOT again OR upto = parts AND (parts <= $7::int OR $8::boolean)))
+        WHERE upto <= $7::int AND NOT again OR upto = parts AND parts <= greatest($7::int, $8::int)))
     RETURNING plan_id, priority, msg_id, missing, tries, resubmitted, expires_at
 ), noted AS (
     INSERT INTO inflight (plan_id, msg_id, part_no, carrier_id, epoch, claim_no, claimed_at, tries, resubmitted)
@@ -164,6 +181,7 @@ WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder
     FROM gone CROSS JOIN generate_series(1, 63) AS part WHERE missing <> 1 AND (missing >> (part - 1)) & 1 = 1
 )
 SELECT plan_id, priority, msg_id, missing, tries, resubmitted, expires_at, (SELECT now FROM at) AS claimed_at FROM gone
+ORDER BY msg_id
 
 -- name: unclaim
 -- Claims whose answer was lost: what was committed of them never went to the carrier, and goes back to the queue.

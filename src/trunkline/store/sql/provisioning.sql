@@ -13,7 +13,7 @@ SELECT account_id, public_id, name, active, dlr_url, mo_url, rate_per_s FROM acc
 -- name: plans
 SELECT plan_id, public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
        priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-       max_segments, consent, callback_origins
+       max_segments, consent, callback_origins, weight, messages_per_s
 FROM plan ORDER BY plan_id;
 
 -- name: tokens
@@ -23,7 +23,7 @@ SELECT token_id, account_id, label, hash, scopes, plan_ids, networks, expires_at
 SELECT sender_id, plan_id, address, state FROM sender ORDER BY sender_id;
 
 -- name: carriers
-SELECT carrier_id, name, active, dialect FROM carrier ORDER BY carrier_id;
+SELECT carrier_id, name, active, dialect, rate_per_s FROM carrier ORDER BY carrier_id;
 
 -- name: links
 SELECT link_id, carrier_id, name, host, port, system_id, password, system_type, bind_mode, bind_count, send_window, tls,
@@ -102,15 +102,15 @@ WHERE account_id = $1 RETURNING account_id;
 -- name: insert_plan
 INSERT INTO plan (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                   priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                  max_segments, consent, callback_origins)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::jsonb, $19)
+                  max_segments, consent, callback_origins, weight, messages_per_s)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::jsonb, $19, $20, $21)
 RETURNING plan_id;
 
 -- name: update_plan
 UPDATE plan SET (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                  priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                  max_segments, consent, callback_origins)
-    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::jsonb, $20)
+                 max_segments, consent, callback_origins, weight, messages_per_s)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::jsonb, $20, $21, $22)
 WHERE plan_id = $1 RETURNING plan_id;
 
 -- name: insert_sender
@@ -120,10 +120,10 @@ INSERT INTO sender (plan_id, address, state) VALUES ($1, $2, $3) RETURNING sende
 UPDATE sender SET (plan_id, address, state) = ROW($2, $3, $4) WHERE sender_id = $1 RETURNING sender_id;
 
 -- name: insert_carrier
-INSERT INTO carrier (name, active, dialect) VALUES ($1, $2, $3::jsonb) RETURNING carrier_id;
+INSERT INTO carrier (name, active, dialect, rate_per_s) VALUES ($1, $2, $3::jsonb, $4) RETURNING carrier_id;
 
 -- name: update_carrier
-UPDATE carrier SET (name, active, dialect) = ROW($2, $3, $4::jsonb) WHERE carrier_id = $1 RETURNING carrier_id;
+UPDATE carrier SET (name, active, dialect, rate_per_s) = ROW($2, $3, $4::jsonb, $5) WHERE carrier_id = $1 RETURNING carrier_id;
 
 -- name: insert_link
 INSERT INTO link (carrier_id, name, host, port, system_id, password, system_type, bind_mode, bind_count, send_window, tls,
