@@ -55,6 +55,14 @@ def test_the_example_settings_are_settings(tmp_path: Path) -> None:
         settings.check_listeners(settings.load(environ={}, file=file))
 
 
+@pytest.mark.parametrize("page", ["prices.md", "guard.md"])
+def test_examples_of_sections_have_no_mistakes(page: str) -> None:
+    found = examples(page)
+    assert found
+    for text in found:
+        assert declared.read(text, page).document.mistakes == []
+
+
 def test_the_example_set_up_file_has_no_mistakes() -> None:
     texts = examples("set-up-file.md")
     shown = {name for text in texts for name in tomllib.loads(text)}

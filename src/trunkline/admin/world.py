@@ -100,6 +100,11 @@ class World:
         await audit.record(self.conn, self.around.actor, f"{kind}.{what}", f"{kind} {title}", shown)
         return row_id
 
+    async def note(self, kind: str, what: str, title: str, detail: Mapping[str, Any]) -> None:
+        """Reports a change that is no row of `rows`, with its audit row."""
+        self.changes.append(Change(kind, title, what))
+        await audit.record(self.conn, self.around.actor, f"{kind}.{what}", f"{kind} {title}", detail)
+
     def route_named(self, name: str) -> int | None:
         """The id of a route, if there is one of that name; at the cost of one look-up, since there may be many."""
         if self._routes is None:
@@ -118,9 +123,13 @@ class World:
         """The id of the plan that `key` names: a public id, `NAME`, or `ACCOUNT/NAME` where names are not unique."""
         return self._find(table, key, "plan", table.values[key])
 
+    def price_list(self, table: Table, key: str) -> int | None:
+        """The id of the price list that `key` names."""
+        return self._find(table, key, "price_list", table.values[key])
+
     def names(self, kind: str, row: Mapping[str, Any]) -> list[str]:
         """What a row may be called by."""
-        if kind == "carrier":
+        if kind in ("carrier", "price_list"):
             return [row["name"]]
         if kind == "plan":
             account = self.rows["account"][row["account_id"]]

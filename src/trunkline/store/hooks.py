@@ -12,6 +12,7 @@ from trunkline.domain.inbound import Inbound
 from trunkline.domain.message import Record
 from trunkline.domain.provisioning import AccountId, PlanId
 from trunkline.domain.status import Status
+from trunkline.store import charges
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 from trunkline.store.queue import columns
@@ -100,13 +101,14 @@ async def finals(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Record]:
     """The records that DLR events are rendered from."""
     ids = [hook.msg_id for hook in hooks]
     rows = await conn.fetch(_SQL.finals, [(hook.plan_id, hook.msg_id) for hook in hooks], min(ids), max(ids))
-    return {
-        r[2]: Record(
+    records = [
+        Record(
             r[1], r[2], r[3], r[4], r[5], Status.SENT if r[6] is None else Status(r[6]), r[7], r[8], r[9], r[10], r[11],
             r[12], r[13], r[14], r[15], r[16], r[17], r[18],
         )
         for r in rows
-    }  # fmt: skip
+    ]  # fmt: skip
+    return {record.msg_id: record for record in await charges.shown(conn, records)}
 
 
 async def inbound(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Inbound]:

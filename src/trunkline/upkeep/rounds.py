@@ -8,10 +8,21 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
-from trunkline.store import hook_secrets, hooks, idempotency, inbound, optouts, partitions, queue, receipts
+from trunkline.store import (
+    admission,
+    charges,
+    hook_secrets,
+    hooks,
+    idempotency,
+    inbound,
+    optouts,
+    partitions,
+    queue,
+    receipts,
+)
 from trunkline.store import overdue as store
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.upkeep import overdue, parts, quality, rescue
+from trunkline.upkeep import overdue, parts, quality, rescue, reserves
 from trunkline.upkeep.divert import Diverting
 
 _log = log.get_logger()
@@ -64,6 +75,8 @@ class Rounds:
             Task("divert", 1.0, self._divert),
             Task("quality", 60.0, self._quality),
             Task("keys", 60.0, self._keys),
+            Task("reserves", 1.0, self._reserves),
+            Task("windows", 60.0, self._windows),
             Task("repeats", 60.0, inbound.forget),
             Task("old parts", 60.0, self._old_parts),
             Task("replies", 600.0, optouts.forget_replies),
@@ -142,6 +155,12 @@ class Rounds:
             _log.info("hook.secret_ended", plan=plan)
         return False
 
+    async def _reserves(self, conn: Connection) -> bool:
+        return await reserves.ended(conn) > 0
+
+    async def _windows(self, conn: Connection) -> bool:
+        return await admission.forget_windows(conn) > 0
+
     async def _receipts(self, conn: Connection) -> bool:
         await receipts.retire_parked(conn, _PARKED_H)
         await self._without_receipt.run(conn)
@@ -149,6 +168,7 @@ class Rounds:
 
     async def _partitions(self, conn: Connection) -> bool:
         made = await partitions.attach_ahead(conn)
+        await charges.fold(conn)  # before the rows of the days go
         dropped = await partitions.retire(conn)
         if made or dropped:
             _log.info("partitions.changed", made=made, dropped=dropped)

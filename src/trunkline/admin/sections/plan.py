@@ -8,7 +8,7 @@ from typing import Any
 
 from trunkline.admin import kinds
 from trunkline.admin.document import REQUIRED, Key, Table
-from trunkline.admin.sections import consent
+from trunkline.admin.sections import consent, terms
 from trunkline.admin.world import World
 from trunkline.domain.provisioning import PLAN_RATE_PER_S
 from trunkline.runtime.kinds import FLAG, TEXT, choice, integer
@@ -57,6 +57,7 @@ KEYS = (
         "SMS parts that a message may have; longer ones are refused.",
         shown="as many as its text takes",
     ),
+    *terms.KEYS,
     *consent.KEYS,
     Key(
         "callback_origins",
@@ -71,6 +72,7 @@ KEYS = (
 def read(table: Table) -> None:
     """Checks the table by itself."""
     table.read(KEYS)
+    terms.check(table)
     consent.check(table)
 
 
@@ -94,7 +96,8 @@ async def put(world: World, table: Table) -> None:
         key = secrets.token_bytes(32)
         fields["hook_secrets"] = [seal(world.around.secret_key, key, hook_secret_place(fields["public_id"]))]
         world.secrets[fields["public_id"]] = "whsec_" + base64.b64encode(key).decode()
-    await world.put("plan", row_id, fields, f"{values['name']} ({fields['public_id']})")
+    row_id = await world.put("plan", row_id, fields, f"{values['name']} ({fields['public_id']})")
+    await terms.put(world, table, row_id, account_id)
 
 
 def _row_id(world: World, table: Table, account_id: int) -> tuple[int | None, bool]:

@@ -46,6 +46,51 @@ FROM route WHERE active ORDER BY priority DESC, route_id;
 -- name: keywords
 SELECT keyword_id, plan_id, address, word, does, reply, active FROM keyword ORDER BY keyword_id;
 
+-- name: price_lists
+SELECT price_list_id, name, currency FROM price_list ORDER BY price_list_id;
+
+-- name: terms
+SELECT term_id, plan_id, price_list_id, prepaid, cap_micro, cap_per FROM term ORDER BY term_id;
+
+-- name: guards
+SELECT guard_id, plan_id, active, recipient_most, recipient_window_s, range_most, range_window_s, sequence_most,
+       sequence_window_s, velocity, blocked
+FROM guard ORDER BY guard_id;
+
+-- name: blocked_ranges
+SELECT blocked_range_id, prefix, note, active FROM blocked_range ORDER BY prefix;
+
+-- name: insert_price_list
+INSERT INTO price_list (name, currency) VALUES ($1, $2) RETURNING price_list_id;
+
+-- name: update_price_list
+UPDATE price_list SET (name, currency) = ROW($2, $3) WHERE price_list_id = $1 RETURNING price_list_id;
+
+-- name: insert_term
+INSERT INTO term (plan_id, price_list_id, prepaid, cap_micro, cap_per) VALUES ($1, $2, $3, $4, $5) RETURNING term_id;
+
+-- name: update_term
+UPDATE term SET (plan_id, price_list_id, prepaid, cap_micro, cap_per) = ROW($2, $3, $4, $5, $6)
+WHERE term_id = $1 RETURNING term_id;
+
+-- name: insert_guard
+INSERT INTO guard (plan_id, active, recipient_most, recipient_window_s, range_most, range_window_s, sequence_most,
+                   sequence_window_s, velocity, blocked)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10) RETURNING guard_id;
+
+-- name: update_guard
+UPDATE guard SET (plan_id, active, recipient_most, recipient_window_s, range_most, range_window_s, sequence_most,
+                  sequence_window_s, velocity, blocked)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11)
+WHERE guard_id = $1 RETURNING guard_id;
+
+-- name: insert_blocked_range
+INSERT INTO blocked_range (prefix, note, active) VALUES ($1, $2, $3) RETURNING blocked_range_id;
+
+-- name: update_blocked_range
+UPDATE blocked_range SET (prefix, note, active) = ROW($2, $3, $4) WHERE blocked_range_id = $1
+RETURNING blocked_range_id;
+
 -- name: insert_account
 INSERT INTO account (public_id, name, active, dlr_url, mo_url, rate_per_s) VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING account_id;
