@@ -25,15 +25,7 @@ from trunkline.settle import apply as settle
 from trunkline.settle.expire import expire
 from trunkline.store import overdue, queue
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.store.queue import (
-    AcceptedPart,
-    AttemptedPart,
-    ChargedPart,
-    Claimed,
-    DoubtfulPart,
-    PartPrice,
-    Requeued,
-)
+from trunkline.store.queue import AcceptedPart, AttemptedPart, ChargedPart, Claimed, DoubtfulPart, PartPrice, Requeued
 from trunkline.store.refusals import FOR_GOOD
 from trunkline.store.settling import Move, PartOutcome
 
