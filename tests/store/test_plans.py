@@ -17,7 +17,7 @@ from plan_stock import CARRIER, EPOCH, LINK, SET_UP, STOCK, Explaining, hold_sti
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import RequestKey, Submission
 from trunkline.runtime.clock import wall_ms
-from trunkline.store import db, hooks, inbound, queue, receipts, settling
+from trunkline.store import db, hooks, inbound, queue, receipts, refusals, settling
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
 from trunkline.store.inbound import InboundRow, Joined, PartRow, StoredPart
 from trunkline.store.queries import Queries
@@ -163,6 +163,9 @@ class Depth:
             for r in await self.rows(5001)
         ]
         await queue.parts_attempted(conn, CARRIER, rows)
+
+    async def refusals(self, conn: Any) -> None:
+        await refusals.of_messages(conn, [(r["plan_id"], r["msg_id"]) for r in await self.rows(5001)])
 
     async def requeued(self, first: int) -> list[Requeued]:
         return [
@@ -315,6 +318,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.accepted", Depth.accepted, 20),
     ("mt.accepted_and_told", Depth.accepted_and_told, 33),
     ("mt.attempted", Depth.attempted, 16),
+    ("routing.refusals", Depth.refusals, 6),
     ("mt.give_back", Depth.give_back, 15),
     ("mt.put_off", Depth.put_off, 18),
     ("mt.put_in_doubt", Depth.put_in_doubt, 27),
