@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.provisioning import Carrier, Link, Plan, Provisioning
+from trunkline.domain.routes import Route, Routes
 from trunkline.mo.parts import Joiner
 from trunkline.roles.carrier import CarrierWork
 from trunkline.runtime.clock import wall_ms
-from trunkline.smpp.pdu import DeliverSm
+from trunkline.smpp.pdu import DeliverSm, SubmitSm
 from trunkline.smpp.smsc import SmscHandler, SmscSession, serve
 from trunkline.store.db import Standing
 from trunkline.text.udh import concat_header
@@ -25,6 +27,7 @@ INSERT INTO plan (public_id, account_id, name) VALUES (repeat('3', 24), 1, 'p');
 INSERT INTO carrier (name) VALUES ('c');
 """
 PLAN = Plan(1, "3" * 24, 1, "1" * 24, "p", True, None, None, False, 600, 60, 0, True, None, ())
+CARRIER = Carrier(1, "c", True, {}, ())
 SOURCE, DESTINATION = "15550001111", "12345"
 UCS2 = 8
 
@@ -62,6 +65,10 @@ class _Smsc(SmscHandler):
         self.ground.binds.append(session)
         self.ground.changed.set()
 
+    def submit(self, session: SmscSession, pdu: SubmitSm) -> None:
+        self.ground.submitted.append(pdu)
+        session.answer_submit(pdu.sequence_number, 0, str(len(self.ground.submitted)))
+
 
 class Ground:
     """One carrier; `dispatcher` is another process at work on it, as far as database and links can tell."""
@@ -74,13 +81,17 @@ class Ground:
         self.shift_ms = 0
         self.port = 0
         self.works: dict[int, CarrierWork] = {}
+        self.submitted: list[SubmitSm] = []
+        self.picture = Provisioning(
+            1, {}, {1: PLAN}, {}, {}, {}, {DESTINATION: 1}, {1: CARRIER}, Routes([Route(1, "r", 1)])
+        )
         self.joiner = Joiner(provisioning=self.provisioning, ids=MsgIds(), now_ms=self.now_ms)
 
     def now_ms(self) -> int:
         return wall_ms() + self.shift_ms
 
     def provisioning(self) -> Provisioning:
-        return Provisioning(1, {}, {1: PLAN}, {}, {}, {}, {DESTINATION: 1}, {}, ())
+        return self.picture
 
     async def shift(self, seconds: float) -> None:
         """Time goes on."""
@@ -93,10 +104,13 @@ class Ground:
             "INSERT INTO dispatcher (node, pid, lease_until) VALUES ('n', 1, now() + interval '1 hour') RETURNING epoch"
         )
         link = Link(1, 1, "l", "127.0.0.1", self.port, "us", "pw", "", "transceiver", binds, 10, False, {})
+        await self.conn.execute(
+            "INSERT INTO carrier_lease VALUES (1, $1) ON CONFLICT (carrier_id) DO UPDATE SET epoch = $1", epoch
+        )
         work = self.works[epoch] = CarrierWork(
             self.dsn,
             epoch,
-            Carrier(1, "c", True, {}, (link,)),
+            replace(CARRIER, links=(link,)),
             provisioning=self.provisioning,
             live=lambda carrier_id: True,
             may_write=lambda: True,

@@ -17,9 +17,10 @@ from plan_stock import CARRIER, EPOCH, LINK, SET_UP, STOCK, Explaining, hold_sti
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import RequestKey, Submission
 from trunkline.runtime.clock import wall_ms
-from trunkline.store import db, hooks, inbound, queue, receipts, refusals, settling
+from trunkline.store import db, hooks, inbound, optouts, overdue, queue, receipts, refusals, settling
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
 from trunkline.store.inbound import InboundRow, Joined, PartRow, StoredPart
+from trunkline.store.optouts import Change
 from trunkline.store.queries import Queries
 from trunkline.store.queue import FIRST, AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Lane, Requeued
 from trunkline.store.receipts import UnparkedReceipt
@@ -139,9 +140,40 @@ class Depth:
         lanes = [(Lane(priority, plan), FIRST, 20) for priority in (2, 1, 0) for plan in range(1, 6)]
         await queue.claim(conn, CARRIER, EPOCH, lanes, free_parts=BATCH, whole_window=False, claim_no=9)
 
-    async def claimed(self, conn: Any) -> None:
+    async def claimed(self, conn: Any, quiet: range = range(0)) -> None:
+        """Every other recipient opted out, every third message is a reply."""
         claimed = [Claimed(r["plan_id"], 0, r["msg_id"], 1, 0, False, self.now, self.now) for r in await self.rows(1)]
-        await queue.contents(conn, claimed)
+        await queue.contents(conn, claimed, quiet)
+
+    async def claimed_of_quiet_plans(self, conn: Any) -> None:
+        await self.claimed(conn, range(1, 6))
+
+    async def claimed_nobody_opted_out(self, conn: Any) -> None:
+        await self.conn.execute("DELETE FROM opt_out")
+        await self.conn.execute("VACUUM opt_out")
+        await self.claimed(conn)
+
+    async def opt_out(self, conn: Any) -> None:
+        rows = await self.rows(1)
+        changes = [Change(r["plan_id"], r["recipient"], "12345", r["msg_id"], "stop") for r in rows]
+        await optouts.add(conn, changes, actor="recipient", source="recipient")
+
+    async def opt_in(self, conn: Any) -> None:
+        rows = await self.rows(1)
+        changes = [
+            Change(r["plan_id"], r["recipient"], sender, r["msg_id"], "start") for r in rows for sender in ("", "12345")
+        ]
+        await optouts.remove(conn, changes, actor="recipient")
+
+    async def references(self, conn: Any) -> None:
+        """Half of them have one."""
+        rows = await self.rows(7_501)
+        columns = [[r[name] for r in rows] for name in ("plan_id", "msg_id", "recipient")]
+        await conn.fetch(queue._SQL.references, *columns)
+
+    async def why_expired(self, conn: Any) -> None:
+        rows = [(r["plan_id"], r["msg_id"], CARRIER, 1, False) for r in await self.rows(1)]
+        await overdue.why_expired(conn, rows)
 
     async def accepted(self, conn: Any) -> None:
         rows = [
@@ -314,7 +346,10 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.which_stored", Depth.which_stored, 4),
     ("mt.lanes", Depth.lanes, 1),
     ("mt.claim", Depth.claim, 20),
-    ("mt.claimed", Depth.claimed, 5),
+    ("mt.claimed", Depth.claimed, 11),
+    ("mt.claimed", Depth.claimed_of_quiet_plans, 15),
+    ("mt.references", Depth.references, 12),
+    ("upkeep.expired_context", Depth.why_expired, 20),
     ("mt.accepted", Depth.accepted, 20),
     ("mt.accepted_and_told", Depth.accepted_and_told, 33),
     ("mt.attempted", Depth.attempted, 16),
@@ -343,6 +378,9 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mo.sets", Depth.sets, 4),
     ("mo.store_joined", Depth.store_joined, 19),
     ("mo.end_parts", Depth.end_parts, 20),
+    ("optouts.add", Depth.opt_out, 11),
+    ("optouts.remove", Depth.opt_in, 16),
+    ("mt.claimed", Depth.claimed_nobody_opted_out, 6),
 ]
 
 

@@ -13,7 +13,9 @@ import pytest
 from trunkline.admin import declared
 from trunkline.admin.declared import Mistaken, Outcome, Surroundings
 from trunkline.domain.callback import Policy
-from trunkline.domain.provisioning import Provisioning
+from trunkline.domain.consent import Consent, Does, Scope
+from trunkline.domain.provisioning import Keyword, Provisioning
+from trunkline.domain.quiet import QuietHours
 from trunkline.store import audit, db, provisioning
 from trunkline.store.db import Connection
 
@@ -39,6 +41,11 @@ mo_url = "https://acme.example.com/mo"
 priority = -1
 transliterate = "gsm7"
 max_segments = 4
+traffic = "marketing"
+quiet_hours = "21:00-08:00"
+opt_out = "plan"
+stop_reply = ""
+help_reply = "Acme, call 12345"
 
 [[sender]]
 plan = "otp"
@@ -80,6 +87,17 @@ carrier = "north"
 plan = "{PLAN_ID}"
 countries = ["NL"]
 priority = 10
+
+[[keyword]]
+plan = "news"
+word = "Météo"
+address = "12345"
+reply = "Sunny"
+
+[[keyword]]
+plan = "news"
+word = "FINI"
+does = "stop"
 """
 
 
@@ -123,7 +141,7 @@ def test_everything_is_created(database: str, folder: Path) -> None:
     async def work(conn: Connection) -> None:
         outcome = await apply(conn, WHOLE, around(folder))
         assert set(whats(outcome).values()) == {"created"}
-        assert len(outcome.changes) == 10
+        assert len(outcome.changes) == 12
         picture = await provisioning.load(conn, KEY)
         check_picture(picture)
         plan = picture.plans_by_public_id[PLAN_ID]
@@ -145,6 +163,15 @@ def check_picture(picture: Provisioning) -> None:
     otp = picture.plans_by_public_id[PLAN_ID]
     news = next(plan for plan in picture.plans.values() if plan.name == "news")
     assert account.dlr_url == "https://acme.example.com/dlr"
+    assert otp.consent == Consent()
+    assert news.consent == Consent(
+        True, Scope.PLAN, QuietHours.read("21:00-08:00"), {Does.STOP: "", Does.HELP: "Acme, call 12345"}
+    )
+    assert picture.keywords == {
+        ("12345", "meteo"): Keyword(news.plan_id, Does.REPLY, "Sunny"),
+        (news.plan_id, "fini"): Keyword(news.plan_id, Does.STOP, None),
+    }
+    assert picture.plans_of_address == {"+31970102": (otp.plan_id,), "12345": (news.plan_id,)}
     assert (otp.at_least_once, otp.resolve_after_s, otp.countries) == (True, 20, {"NL", "BE"})
     assert (news.at_least_once, news.resolve_after_s, news.countries) == (False, 600, None)
     assert (otp.transliterate, otp.max_segments, news.transliterate, news.max_segments) == (False, None, True, 4)
@@ -339,6 +366,24 @@ def test_every_mistake_is_named_at_once_and_nothing_is_done(database: str, folde
             "7: more than one plan is called otp: give its id",
         ),
         ('[[sender]]\nplan = "acme/otpp"\naddress = "12345"', "2: there is no plan acme/otpp"),
+        (
+            '[[keyword]]\nplan = "otp"\nword = "meteo"\naddress = "+31970102"\nreply = "x"\n'
+            '[[sender]]\nplan = "otp"\naddress = "12345"\n[[keyword]]\nplan = "otp"\nword = "METEO"\naddress = "12345"',
+            "11: meteo at 12345 is a keyword of plan news",
+        ),
+        ('[[keyword]]\nplan = "otp"\nword = "x"\naddress = "12345"', "4: plan otp has no sender 12345"),
+        ('[[keyword]]\nplan = "otp"\nword = "two words"', "3: word must be one word of letters and digits"),
+        ('[[keyword]]\nplan = "otp"\nword = "Arrêt"\ndoes = "help"', "4: ARRET means STOP everywhere"),
+        ('[[keyword]]\nplan = "otp"\nword = "x"\nreply = "\\u0000"', "4: reply must be a text"),
+        (f'[[plan]]\nname = "otp"\naccount = "acme"\nid = "{PLAN_ID}"\nquiet_hours = "21-8"', "5: quiet_hours must be"),
+        (
+            f'[[plan]]\nname = "otp"\naccount = "acme"\nid = "{PLAN_ID}"\nquiet_hours = "21:00-08:00"',
+            "5: quiet_hours has no effect without",
+        ),
+        (
+            f'[[plan]]\nname = "otp"\naccount = "acme"\nid = "{PLAN_ID}"\ntraffic = "marketing"\nopt_out = "off"',
+            '6: opt_out = "off" is for transactional traffic',
+        ),
         ("account = 1", "1: account has to be written as [[account]]"),
         ("[account]", "1: account has to be written as [[account]]"),
     ],

@@ -309,8 +309,7 @@ def test_a_refusal_that_is_held_ends_with_the_validity(database: str) -> None:
         assert await life.conn.fetchval("SELECT count(*) FROM inflight") == 1
         await life.passes(72 * HOUR_S + 1)
         now = await queue.database_now(life.conn)
-        life.dispatch._clock = (asyncio.get_running_loop().time(), now)
-        life.dispatch._end_held(asyncio.get_running_loop().time())
+        life.dispatch._held.end(now)
         await life.outcomes.drained()
         row = await life.row()
         assert (row["status"], row["error_code"]) == (3, 455)

@@ -20,6 +20,7 @@ _IDENTITY: Mapping[str, tuple[str, ...]] = {
     "sender": ("plan", "address"),
     "carrier": ("name",),
     "route": ("name",),
+    "keyword": ("plan", "address", "word"),
 }
 
 

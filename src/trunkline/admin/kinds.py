@@ -6,12 +6,15 @@ import re
 from typing import Any
 
 from trunkline.contract.send import SENDER
+from trunkline.domain.consent import words_of
+from trunkline.domain.quiet import QuietHours
 from trunkline.numbering.plan import REGIONS
 from trunkline.runtime.kinds import Kind
 
 _ID = re.compile(r"[0-9a-fA-F]{24}").fullmatch
 _NAME = re.compile(r"[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]{0,62}[^\s/\x00-\x1f\x7f])?").fullmatch
 _RATE_LIMIT = 1_000_000
+_TEXT_LIMIT = 1600
 _COUNTRIES = frozenset(REGIONS.split()) - {"ZZ"}
 
 
@@ -80,6 +83,26 @@ def _rate(value: Any) -> int:
     return value
 
 
+def _word(value: Any) -> str:
+    words = words_of(value) if isinstance(value, str) else []
+    if len(words) != 1 or len(words[0]) > 64:
+        raise ValueError("one word of letters and digits")
+    return words[0]
+
+
+def _reply(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _TEXT_LIMIT or "\0" in value:
+        raise ValueError(f"a text of up to {_TEXT_LIMIT} characters, or empty")
+    return value
+
+
+def _hours(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("hours such as 21:00-08:00")
+    QuietHours.read(value)
+    return value
+
+
 ID = Kind("24 hexadecimal digits", _id)
 NAME = Kind("name", _name)
 REFERENCE = Kind("name or id", _reference)
@@ -87,3 +110,6 @@ ADDRESS = Kind("sender", _address)
 COUNTRIES = Kind("list of countries", _countries)
 TABLE = Kind("table", _table)
 RATE = Kind('integer, 1 to 1000000, or `"unlimited"`', _rate)
+WORD = Kind("word", _word)
+REPLY = Kind(f"text, up to {_TEXT_LIMIT} characters", _reply)
+HOURS = Kind("hours", _hours)

@@ -16,6 +16,7 @@ COMMANDS = {
     "send": ("send", "Send one message through the REST API."),
     "message": ("message", "Look into messages; cancel one."),
     "inbound": ("inbound", "Look into messages from handsets."),
+    "optout": ("optout", "Say who wants no messages: list, add, remove, import, export."),
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),
     "route": ("route", "Look into routes: which way a message would go, and why."),

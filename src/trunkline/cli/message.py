@@ -133,6 +133,11 @@ def told(event: Event) -> str:
             took = (row["sent_at"] - row["claimed_at"]).total_seconds() * 1000
             where = f"part {row['part_no']} of {row['parts']} by {_place(row)} as {_printable(row['canonical_id'])}"
             return f"accepted by the carrier: {where}, {took:.0f} ms{again}"
+        case "refused" if row["outcome"] == "opted_out":
+            return f"not sent: the recipient opted out, part {row['part_no']}"
+        case "refused" if row["outcome"] == "quiet_hours":
+            then = f"until {_time(row['next_at'])}" if row["next_at"] else "longer than the message is worth delivering"
+            return f"held: quiet hours where the recipient is, {then}, part {row['part_no']}"
         case "refused":
             status = "" if row["command_status"] is None else f" 0x{row['command_status']:08X}"
             then = f"; tried again at {_time(row['next_at'])}" if row["next_at"] else ""
@@ -145,10 +150,18 @@ def told(event: Event) -> str:
             part = f" for part {row['part_no']}" if row.get("part_no") else ""
             return f"receipt {said}{part} from {_place(row)}: {_outcome(row)}{late}"
         case "part_ended":
+            if row["status"] == Status.SENT:
+                return f"part {row['part_no']}: its carrier sends no receipt of it"
             how = "at submission" if row["at_submit"] else "by its receipt"
             return f"part {row['part_no']} ended {how}: {_outcome(row)}"
         case "final":
             return f"final: {_outcome(row)}"
+        case "answer":
+            return f"answers message {row['mo_id']} ({row['does'].upper()})"
+        case "replied":
+            return f"answered with message {row['reply_id']} ({row['does'].upper()})"
+        case "opted" | "opted_out":
+            return _opted(event.kind, row)
         case "hook_attempted":
             answer = f"HTTP {row['status']}" if row["status"] else _printable(row["failure"] or "no answer")
             then = f"; again at {_time(row['next_at'])}" if row["next_at"] else ""
@@ -158,6 +171,15 @@ def told(event: Event) -> str:
         case "hook_replayed":
             return f"webhook for {_HOOKS[row['n']]} replayed"
     return event.kind
+
+
+def _opted(kind: str, row: Mapping[str, Any]) -> str:
+    of = row["of_sender"] or "all senders"
+    if kind == "opted":
+        what = "opted out of" if row["action"] == "opt_out.added" else "opted in again to"
+        return f"the sender {what} messages from {of}, plan {row['plan']}"
+    by = f"by message {row['mo_id']}" if row["mo_id"] else f"by {row['source']}: {_printable(row['why'])}"
+    return f"the recipient opted out of messages from {of}, {by}"
 
 
 def expected(waiting: Waiting) -> str:

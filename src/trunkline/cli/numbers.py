@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
@@ -16,14 +13,13 @@ from trunkline.admin.ranges import Imported, import_ranges
 from trunkline.cli.database import actor, with_connection
 from trunkline.cli.failures import DATA, Failed
 from trunkline.cli.options import DATABASE, settings_options
+from trunkline.cli.progress import decoded, progress
 from trunkline.numbering.e164 import country_of, well_formed
 from trunkline.numbering.networks import network_of
 from trunkline.numbering.ranges import ranges_of
 from trunkline.runtime.settings import Settings
 from trunkline.store import numbers as store
 from trunkline.store.db import Connection
-
-_LINES = 2000  # between two steps of the progress bar
 
 
 @click.group()
@@ -45,12 +41,16 @@ def import_(settings: Settings, file: Path, skip_bad: bool) -> None:
     trunkline numbers import ranges.csv
     trunkline numbers import ranges.csv --skip-bad
     """
-    with file.open("rb") as opened, _progress(opened) as (advanced, received):
+    with file.open("rb") as opened, progress(opened) as (advanced, stored):
 
         async def work(conn: Connection) -> Imported:
-            lines = _decoded(opened, advanced)
             return await import_ranges(
-                conn, lines, name=file.name, skip_bad=skip_bad, actor=actor(settings), received=received
+                conn,
+                decoded(opened, advanced),
+                name=file.name,
+                skip_bad=skip_bad,
+                actor=actor(settings),
+                received=lambda: stored(None, None),
             )
 
         try:
@@ -144,31 +144,3 @@ def _described(known: dict[str, Any]) -> list[str]:
         )
         lines.append(f"  {span}  {one['mccmnc']}  from {json.dumps(one['source'], ensure_ascii=False)}{since}")
     return lines
-
-
-def _decoded(file: BinaryIO, advanced: Callable[[int], None]) -> Iterator[str]:
-    octets = 0
-    for number, line in enumerate(file):
-        octets += len(line)
-        if number % _LINES == 0:
-            advanced(octets)
-        yield line.decode()
-
-
-@contextmanager
-def _progress(file: BinaryIO) -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
-    """A bar on a terminal: what to call with how many octets are read, and when all are."""
-    if not sys.stderr.isatty():
-        yield lambda octets: None, lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        reading = bar.add_task("reading", total=os.fstat(file.fileno()).st_size)
-
-        def received() -> None:
-            bar.remove_task(reading)
-            bar.add_task("storing", total=None)  # how far the database is it does not say
-
-        yield lambda octets: bar.update(reading, completed=octets), received

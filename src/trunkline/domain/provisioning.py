@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NewType
 if TYPE_CHECKING:  # which is made of the ids below
     from trunkline.domain.routes import Routes
 
+from trunkline.domain.consent import Consent, Does
+
 AccountId = NewType("AccountId", int)
 PlanId = NewType("PlanId", int)
 CarrierId = NewType("CarrierId", int)
@@ -55,6 +57,7 @@ class Plan:
     sent_events: bool = False
     transliterate: bool = False  # texts that typography alone keeps out of GSM-7 are sent without it
     max_segments: int | None = None  # parts of a message; None: as many as its text takes
+    consent: Consent = field(default_factory=Consent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,15 @@ class Carrier:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyword:
+    """A word of a plan's own. `reply`: None for the plan's, "" for none."""
+
+    plan_id: PlanId
+    does: Does
+    reply: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Provisioning:
     """All of it at one version. Lookups are plain dicts; nothing here is ever changed in place."""
 
@@ -111,3 +123,6 @@ class Provisioning:
     plan_of_destination: Mapping[str, PlanId]  # inbound: approved sender address → the plan that gets its messages
     carriers: Mapping[CarrierId, Carrier]
     routes: Routes  # active ones, highest priority first
+    # Own words by what they are sent to, an address or any sender of a plan; written as `words_of` reads them.
+    keywords: Mapping[tuple[str | PlanId, str], Keyword] = field(default_factory=dict)
+    plans_of_address: Mapping[str, tuple[PlanId, ...]] = field(default_factory=dict)  # whoever sends from it

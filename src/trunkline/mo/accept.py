@@ -11,6 +11,7 @@ from trunkline.carriers.inbound import Inbound
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.provisioning import CarrierId, Provisioning
 from trunkline.mo import parts, route
+from trunkline.mo.answers import Act, Answers, Compose, act_of
 from trunkline.mo.binds import Binds
 from trunkline.runtime import log, metrics
 from trunkline.runtime.gather import Gather
@@ -48,13 +49,16 @@ class Inbox:
         provisioning: Callable[[], Provisioning | None],
         ids: MsgIds,
         now_ms: Callable[[], int],
+        compose: Compose | None = None,
     ) -> None:
+        """`compose` makes the messages that answer keywords; without it nothing is answered."""
         self.carrier_id = carrier_id
         self._standing = Standing(dsn, name="inbound")
         self._provisioning = provisioning
         self._ids = ids
         self._now_ms = now_ms
-        self._joiner = parts.Joiner(provisioning=provisioning, ids=ids, now_ms=now_ms)
+        self._answers = Answers(provisioning, ids, now_ms, compose)
+        self._joiner = parts.Joiner(provisioning=provisioning, ids=ids, now_ms=now_ms, compose=compose)
         self.binds = Binds(dsn, carrier_id, epoch)
         self.messages: Gather[IncomingMessage] = Gather(self._write, linger_s=0.005, most=256)
 
@@ -110,15 +114,22 @@ class Inbox:
         bind_ids = await self.binds.ids(conn, [incoming.session for incoming in batch])
         now_ms = self._now_ms()
         first: dict[bytes, EsmeSession] = {}
-        rows = []
+        rows, acts = [], []
         for incoming in batch:
-            row = self._row(incoming, provisioning, now_ms)
+            row, act = self._row(incoming, provisioning, now_ms)
             # What comes on two binds at once is one message: the first.
             if first.setdefault(row.digest, incoming.session) is incoming.session:
                 rows.append((row, bind_ids[incoming.session]))
+                if act is not None:
+                    acts.append(act)
         since, until = MsgIds().new(now_ms - _REPEAT_WINDOW_MS), MsgIds().new(now_ms + _AHEAD_MS)
-        stored = await inbound.accept(conn, rows, since, until)
-        unmatched = stored.count(NO_PLAN)
+        if acts:
+            async with conn.transaction():
+                stored = await inbound.accept(conn, rows, since, until)
+                await self._answers.carry_out(conn, [act for act in acts if act.mo_id in stored])
+        else:
+            stored = await inbound.accept(conn, rows, since, until)
+        unmatched = sum(plan_id == NO_PLAN for plan_id in stored.values())
         _MESSAGES.of("stored").value += len(stored) - unmatched
         _MESSAGES.of("unmatched").value += unmatched
         _MESSAGES.of("repeated").value += len(batch) - len(stored)
@@ -135,9 +146,10 @@ class Inbox:
         _MESSAGES.of("part_repeated").value += len(batch) - len(set_keys)
         return set_keys
 
-    def _row(self, incoming: IncomingMessage, provisioning: Provisioning, now_ms: int) -> InboundRow:
+    def _row(self, incoming: IncomingMessage, provisioning: Provisioning, now_ms: int) -> tuple[InboundRow, Act | None]:
+        """A message as it is stored, and what it asks for."""
         message, pdu = incoming.message, incoming.pdu
-        plan_id, account_id = route.owner(provisioning, message.destination)
+        owner = route.owner(provisioning, message.destination, message.body)
         digest = sha256(
             b"\0".join(
                 (
@@ -148,10 +160,11 @@ class Inbox:
                 )
             )
         ).digest()
-        return InboundRow(
-            plan_id, self._ids.new(now_ms), account_id, self.carrier_id, incoming.link_id, message.source,
+        row = InboundRow(
+            owner.plan_id, self._ids.new(now_ms), owner.account_id, self.carrier_id, incoming.link_id, message.source,
             message.destination, message.body, message.binary, message.keyword, digest,
         )  # fmt: skip
+        return row, act_of(provisioning, owner, message.source, row.msg_id)
 
 
 def _is_part(message: Inbound) -> bool:

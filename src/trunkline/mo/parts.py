@@ -17,6 +17,7 @@ from trunkline.carriers.inbound import Coding, Inbound, join, keyword_of
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.provisioning import CarrierId, Provisioning
 from trunkline.mo import route
+from trunkline.mo.answers import Act, Answers, Compose, act_of
 from trunkline.runtime import log, metrics
 from trunkline.store import inbound, receipts
 from trunkline.store.db import Connection
@@ -102,8 +103,15 @@ class Joiner:
     """Makes messages of parts."""
 
     def __init__(
-        self, *, provisioning: Callable[[], Provisioning | None], ids: MsgIds, now_ms: Callable[[], int]
+        self,
+        *,
+        provisioning: Callable[[], Provisioning | None],
+        ids: MsgIds,
+        now_ms: Callable[[], int],
+        compose: Compose | None = None,
     ) -> None:
+        """`compose` makes the messages that answer keywords; without it nothing is answered."""
+        self._answers = Answers(provisioning, ids, now_ms, compose)
         self._provisioning = provisioning
         self._ids = ids
         self._now_ms = now_ms
@@ -118,11 +126,13 @@ class Joiner:
             found = await inbound.sets(conn, set_keys)
             sets = [sort(parts) for _, parts in groupby(found, key=lambda part: part.set_key)]
             ready = [m for one in sets for m in one.messages if len(m) == m[0].total or m[0].overdue]
-            messages = [self._message(parts, provisioning) for parts in ready]
+            made = [self._message(parts, provisioning) for parts in ready]
+            messages = [message for message, _ in made]
             late = [part for one in sets for part in one.late]
             ended = [(p, m.row.msg_id, None) for parts, m in zip(ready, messages, strict=True) for p in parts]
             if messages:
                 await inbound.store_joined(conn, messages)
+                await self._answers.carry_out(conn, [act for _, act in made if act is not None])
             for part, msg_id, _ in late:
                 reason = f"part {part.part_no} of {part.total} came after its message {msg_id} was delivered without it"
                 await receipts.quarantine(conn, part.carrier_id, [(part.link_id, reason, part.octets or b"")])
@@ -136,16 +146,17 @@ class Joiner:
             _log.info("inbound.parts_missing", partial=partial, late=len(late))
         return len(ended) + len(late)
 
-    def _message(self, parts: Sequence[StoredPart], provisioning: Provisioning) -> Joined:
+    def _message(self, parts: Sequence[StoredPart], provisioning: Provisioning) -> tuple[Joined, Act | None]:
+        """A message as it is stored, and what it asks for, if it is whole."""
         first = parts[0]
         body, binary = text_of(parts)
-        plan_id, account_id = route.owner(provisioning, first.destination)
+        partial = len(parts) < first.total
+        # How it begins is not known where the first part may be missing.
+        owner = route.owner(provisioning, first.destination, "" if partial else body)
         digest = sha256(first.set_key + b"".join(sorted(part.digest for part in parts))).digest()
-        return Joined(
-            InboundRow(
-                plan_id, self._ids.new(self._now_ms()), account_id, first.carrier_id, first.link_id, first.source,
-                first.destination, body, binary, keyword_of(body), digest,
-            ),
-            len(parts) < first.total,
-            max(part.received_at for part in parts),
+        row = InboundRow(
+            owner.plan_id, self._ids.new(self._now_ms()), owner.account_id, first.carrier_id, first.link_id,
+            first.source, first.destination, body, binary, keyword_of(body), digest,
         )  # fmt: skip
+        joined = Joined(row, partial, max(part.received_at for part in parts))
+        return joined, act_of(provisioning, owner, first.source, row.msg_id)

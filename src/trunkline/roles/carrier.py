@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from trunkline.carriers import dialect as dialects
@@ -21,6 +22,7 @@ from trunkline.domain.quality import Measured
 from trunkline.mo.accept import Inbox, IncomingMessage
 from trunkline.mt.dispatch import Dispatch
 from trunkline.mt.outcome import Outcomes
+from trunkline.mt.reply import reply
 from trunkline.mt.route import nothing_measured
 from trunkline.smpp.esme import EsmeSession
 from trunkline.smpp.pdu import DataSm, DeliverSm
@@ -70,7 +72,15 @@ class CarrierWork:
             measured=measured,
         )
         self.receiver = Receiver(dsn, carrier.carrier_id)
-        self.inbox = Inbox(dsn, carrier.carrier_id, epoch, provisioning=provisioning, ids=MsgIds(), now_ms=now_ms)
+        self.inbox = Inbox(
+            dsn,
+            carrier.carrier_id,
+            epoch,
+            provisioning=provisioning,
+            ids=MsgIds(),
+            now_ms=now_ms,
+            compose=partial(reply, provisioning),
+        )
         self.submit_answered = self.dispatch.submit_answered
         self.submit_unanswered = self.dispatch.submit_unanswered
         self.submit_lost = self.dispatch.submit_lost

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from trunkline.dlr import match
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.provisioning import PlanId
 from trunkline.domain.routes import Choice
 from trunkline.mo.parts import Joiner
+from trunkline.mt.reply import reply
 from trunkline.mt.route import Router
 from trunkline.roles.context import Context
 from trunkline.store.diverting import Stranded
@@ -19,7 +21,12 @@ from trunkline.upkeep.rounds import Rounds
 
 async def run(context: Context, stop: asyncio.Event) -> None:
     """Works until `stop`."""
-    joiner = Joiner(provisioning=context.provisioning, ids=MsgIds(), now_ms=context.clock.now_ms)
+    joiner = Joiner(
+        provisioning=context.provisioning,
+        ids=MsgIds(),
+        now_ms=context.clock.now_ms,
+        compose=partial(reply, context.provisioning),
+    )
     router = Router(context.carriers.live, context.carriers.measured)
 
     def choose(plan_id: PlanId, message: Stranded, refused: Refusals) -> Choice | None:

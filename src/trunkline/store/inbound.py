@@ -95,14 +95,14 @@ class Unmatched(NamedTuple):
 
 async def accept(
     conn: Connection, rows: Sequence[tuple[InboundRow, int]], since: UUID, until: UUID
-) -> Sequence[PlanId]:
+) -> dict[UUID, PlanId]:
     """Stores messages of one part, each with its bind_id, and their events in one commit. Repeats (looked for between
     the msg_ids `since` and `until`) are left out.
 
-    Returns the plans of those that were stored.
+    Returns those that were stored, with their plans.
     """
     found = await conn.fetch(_SQL.accept, since, until, *columns([(*row, bind_id) for row, bind_id in rows], 12))
-    return [PlanId(row[0]) for row in found]
+    return {row[0]: PlanId(row[1]) for row in found}
 
 
 async def begin_binds(conn: Connection, carrier_id: CarrierId, epoch: int, count: int) -> list[int]:

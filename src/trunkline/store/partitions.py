@@ -25,9 +25,10 @@ class Partitioned:
 
 
 # A message may change until 35 d (sendAt) + 3 d (validity) + 12 h + 30 d (late receipt) after its acceptance.
+KEEP_DAYS = 75
 TABLES = (
-    Partitioned("msg", "msg_id", 1, 75),
-    Partitioned("mo", "msg_id", 1, 75),
+    Partitioned("msg", "msg_id", 1, KEEP_DAYS),
+    Partitioned("mo", "msg_id", 1, KEEP_DAYS),
     Partitioned("ref", "sent_at", 7, 75),
     Partitioned("attempt", "ended_at", 7, 75),
     Partitioned("receipt", "received_at", 7, 75),

@@ -7,11 +7,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from trunkline.domain.consent import Does, consent_of
 from trunkline.domain.provisioning import (
     Account,
     AccountId,
     Carrier,
     CarrierId,
+    Keyword,
     Link,
     Plan,
     PlanId,
@@ -31,7 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "plan": (
         *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
         *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s", "sent_events"),
-        *("transliterate", "max_segments"),
+        *("transliterate", "max_segments", "consent"),
     ),
     "sender": ("plan_id", "address", "state"),
     "carrier": ("name", "active", "dialect"),
@@ -43,8 +45,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("name", "carrier_id", "priority", "plan_id", "countries", "active", "account_id", "prefixes", "networks"),
         *("sender_kinds", "cost_micro", "weight", "min_delivery_percent", "max_receipt_s", "fallback"),
     ),
+    "keyword": ("plan_id", "address", "word", "does", "reply", "active"),
 }
-_JSON = frozenset({"dialect", "timers"})
+_JSON = frozenset({"consent", "dialect", "timers"})
 
 
 def password_place(carrier: str, link: str) -> str:
@@ -71,6 +74,7 @@ async def load(conn: Connection, secret_key: bytes, known: Provisioning | None =
         carriers = await conn.fetch(_SQL.carriers)
         links = [row for row in await conn.fetch(_SQL.links) if row["active"]]
         found = await routes.load(conn) if known is None else known.routes
+        keywords = await conn.fetch(_SQL.keywords)
     by_id = {plan.plan_id: plan for plan in plans}
     return Provisioning(
         version=version,
@@ -82,6 +86,8 @@ async def load(conn: Connection, secret_key: bytes, known: Provisioning | None =
         plan_of_destination=_destinations(senders, by_id),
         carriers={CarrierId(row["carrier_id"]): _carrier(row, links, secret_key) for row in carriers},
         routes=found,
+        keywords=_keywords(keywords),
+        plans_of_address=_senders_plans(senders),
     )
 
 
@@ -89,6 +95,7 @@ def _plan(row: Mapping[str, Any], accounts: Mapping[AccountId, Account], secret_
     fields = dict(row)
     place = hook_secret_place(fields["public_id"])
     fields["countries"] = _set(fields["countries"])
+    fields["consent"] = consent_of(json.loads(fields["consent"]))
     fields["hook_secrets"] = tuple(unseal(secret_key, sealed, place) for sealed in fields["hook_secrets"])
     return Plan(**fields, account_public_id=accounts[fields["account_id"]].public_id)
 
@@ -124,6 +131,23 @@ def _destinations(senders: list[Mapping[str, Any]], plans: Mapping[PlanId, Plan]
     approved = [row for row in senders if row["state"] == "approved"]
     for row in sorted(approved, key=lambda row: not plans[row["plan_id"]].active):
         found.setdefault(row["address"], row["plan_id"])
+    return found
+
+
+def _keywords(rows: list[Mapping[str, Any]]) -> dict[tuple[str | PlanId, str], Keyword]:
+    return {
+        (row["address"] or PlanId(row["plan_id"]), row["word"]): Keyword(
+            row["plan_id"], Does(row["does"]), row["reply"]
+        )
+        for row in rows
+        if row["active"]
+    }
+
+
+def _senders_plans(senders: list[Mapping[str, Any]]) -> dict[str, tuple[PlanId, ...]]:
+    found: dict[str, tuple[PlanId, ...]] = {}
+    for row in senders:
+        found[row["address"]] = (*found.get(row["address"], ()), PlanId(row["plan_id"]))
     return found
 
 

@@ -85,7 +85,8 @@ CREATE TABLE plan (
     rate_per_s      integer CHECK (rate_per_s >= 0),  -- as the account's
     sent_events     boolean NOT NULL DEFAULT false,   -- webhooks tell SENT as well
     transliterate   boolean NOT NULL DEFAULT false,   -- write typography that GSM-7 lacks as GSM-7 has it
-    max_segments    smallint CHECK (max_segments > 0) -- parts of one message; null: as many as its text takes
+    max_segments    smallint CHECK (max_segments > 0),-- parts of one message; null: as many as its text takes
+    consent         jsonb NOT NULL DEFAULT '{}'       -- class of traffic, opt-outs, quiet hours, replies (domain/consent.py)
 );
 CREATE INDEX plan_account ON plan (account_id);
 
@@ -157,6 +158,17 @@ CREATE TABLE route (
     CHECK (plan_id IS NULL OR account_id IS NULL)
 );
 
+-- Words of a plan's own, as domain/consent.py reads words. Of several plans at one address it says whose a message is.
+CREATE TABLE keyword (
+    keyword_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    plan_id     integer NOT NULL REFERENCES plan,
+    address     text,                                 -- null: every sender of the plan
+    word        text NOT NULL,
+    does        text NOT NULL CHECK (does IN ('stop', 'start', 'help', 'reply')),
+    reply       text,                                 -- null: the plan's; '': none
+    active      boolean NOT NULL DEFAULT true
+);
+
 -- Processes keep provisioning in memory and poll its version; every change, whoever makes it, moves the version: once a
 -- transaction, since each further update of the one row would read all its versions before it.
 CREATE FUNCTION provisioning_changed() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -180,6 +192,7 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sender  F
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON carrier FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON link    FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON route   FOR EACH STATEMENT EXECUTE FUNCTION routes_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON keyword FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Numbers: the operator's own ranges. A range covers what begins with its digits; a prefix is a range of one. API
@@ -362,18 +375,30 @@ CREATE TABLE attempt (
 ) PARTITION BY RANGE (ended_at);
 CREATE INDEX attempt_msg ON attempt (plan_id, msg_id);
 
--- Where the parts of a message with several parts ended. Written first, counted after the commit.
+-- Where the parts of a message with several parts ended. Written first, counted after the commit. SENT: accepted, and no
+-- receipt will tell more.
 CREATE TABLE part_outcome (
     plan_id     integer NOT NULL,
     msg_id      uuid NOT NULL,
     part_no     smallint NOT NULL,
     status      smallint NOT NULL,
     error_code  smallint NOT NULL,
-    at_submit   boolean NOT NULL,               -- refused in submit_sm_resp (else told by a receipt)
+    at_submit   boolean NOT NULL,               -- told at submit, or given up (else told by a receipt)
     at          timestamptz NOT NULL,
     PRIMARY KEY (plan_id, msg_id, part_no)
 );
 CREATE INDEX part_outcome_at ON part_outcome (at);
+
+-- The concatenation references of messages with several parts: those to one recipient in turn, so that no handset takes
+-- parts of two messages for one. Given at a message's first claim, and its own from then on.
+CREATE TABLE concat (
+    msg_id          uuid NOT NULL,
+    plan_id         integer NOT NULL,
+    recipient_hash  bigint NOT NULL,            -- two recipients with one hash share their turns, which does no harm
+    turn            bigint NOT NULL,            -- its low 8 or 16 bits go into the header
+    PRIMARY KEY (msg_id, plan_id),
+    UNIQUE (recipient_hash, turn)
+);
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- What carriers tell us: append only
@@ -464,6 +489,37 @@ CREATE TABLE mo_part (
 );
 CREATE INDEX mo_part_open ON mo_part (received_at) WHERE joined_at IS NULL;
 CREATE INDEX mo_part_joined ON mo_part (joined_at) WHERE joined_at IS NOT NULL;
+
+-- Who wants no messages: asked by key for each message that is claimed. Written with the message that says STOP.
+CREATE TABLE opt_out (
+    plan_id    integer NOT NULL,
+    recipient  text NOT NULL,
+    sender     text NOT NULL,                   -- '': every sender of the plan
+    since      timestamptz NOT NULL,
+    source     text NOT NULL,                   -- recipient, operator, import
+    why        text NOT NULL,                   -- the word, or what the operator said
+    mo_id      uuid,                            -- the message from the handset
+    PRIMARY KEY (plan_id, recipient, sender)
+);
+
+-- The lines of a file while it is being imported; empty otherwise.
+CREATE UNLOGGED TABLE opt_out_incoming (
+    line       integer PRIMARY KEY,
+    plan_id    integer NOT NULL,
+    recipient  text NOT NULL,
+    sender     text NOT NULL,
+    since      timestamptz,
+    why        text NOT NULL
+);
+
+-- Messages of ours that answer one from a handset: they go to who opted out as well, and at any hour.
+CREATE TABLE keyword_reply (
+    msg_id     uuid PRIMARY KEY,
+    plan_id    integer NOT NULL,
+    mo_id      uuid NOT NULL,
+    does       text NOT NULL
+);
+CREATE INDEX keyword_reply_mo ON keyword_reply (mo_id);
 
 -- What could not be decoded at all; answered OK, kept for the operator.
 CREATE TABLE quarantine (

@@ -56,6 +56,9 @@ async def timeline(conn: Connection, msg_id: UUID) -> Timeline | None:
         names = ["hooks_queued", "hook_attempts", "hooks_dead"]
         if "status" in message:
             names += ["queued", "later", "inflight", "doubts", "accepted", "attempts", "receipts", "part_outcomes"]
+            names += ["answers", "opted_out"]
+        else:
+            names += ["replied", "opted"]
         rows: dict[str, list[Fields]] = {}
         for name in names:
             found = await conn.fetch(_SQL.statements[name], message["plan_id"], msg_id)
@@ -89,16 +92,22 @@ _TOLD = (
     ("hook_attempts", "at", "hook_attempted"),
     ("hooks_dead", "died_at", "hook_dead"),
     ("hooks_dead", "replayed_at", "hook_replayed"),
+    ("opted", "at", "opted"),
+    ("opted_out", "since", "opted_out"),
 )
 
 
 def _events(message: Fields, rows: Mapping[str, list[Fields]]) -> Iterator[Event]:
     if "status" in message:
         yield Event(created_at(message["msg_id"]), "accepted", message)
+        for row in rows["answers"]:
+            yield Event(created_at(message["msg_id"]), "answer", row)
         if message["final_at"] is not None:
             yield Event(message["final_at"], "final", message)
     else:
         yield Event(message["received_at"], "received", message)
+        for row in rows["replied"]:
+            yield Event(created_at(row["reply_id"]), "replied", row)
     for name, column, kind in _TOLD:
         for row in rows.get(name, ()):
             if row[column] is not None and not (kind == "claimed" and row.get("outcome") == "diverted"):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from trunkline.admin.document import Key, Table
-from trunkline.admin.sections import account, carrier, plan, route, sender
+from trunkline.admin.sections import account, carrier, keyword, plan, route, sender
 from trunkline.admin.world import World
 
 
@@ -28,6 +28,7 @@ SECTIONS = (
     Section("sender", sender.WHAT, sender.KEYS, sender.read, sender.put),
     Section("carrier", carrier.WHAT, carrier.KEYS, carrier.read, carrier.put),
     Section("route", route.WHAT, route.KEYS, route.read, route.put),
+    Section("keyword", keyword.WHAT, keyword.KEYS, keyword.read, keyword.put),
 )
 # Tables inside tables, for the documentation.
 INNER = {"carrier.link": (carrier.LINK_WHAT, carrier.LINK_KEYS)}

@@ -8,6 +8,7 @@ from typing import Any
 
 from trunkline.admin import kinds
 from trunkline.admin.document import REQUIRED, Key, Table
+from trunkline.admin.sections import consent
 from trunkline.admin.world import World
 from trunkline.domain.provisioning import PLAN_RATE_PER_S
 from trunkline.runtime.kinds import FLAG, TEXT, choice, integer
@@ -56,12 +57,14 @@ KEYS = (
         "SMS parts that a message may have; longer ones are refused.",
         shown="as many as its text takes",
     ),
+    *consent.KEYS,
 )
 
 
 def read(table: Table) -> None:
     """Checks the table by itself."""
     table.read(KEYS)
+    consent.check(table)
 
 
 async def put(world: World, table: Table) -> None:
@@ -121,5 +124,6 @@ def _fields(values: dict[str, Any], account_id: int, before: dict[str, Any] | No
         "rate_per_s": values["rate_per_s"],
         "transliterate": values["transliterate"] == "gsm7",
         "max_segments": values["max_segments"],
+        "consent": consent.stored(values),
         "hook_secrets": before["hook_secrets"] if before else [],
     }

@@ -14,7 +14,7 @@ told AS (
 )
 
 -- name: accept
--- Messages of one part with their webhook rows, in one commit; the plans of those that were stored. A message is the
+-- Messages of one part with their webhook rows, in one commit; those that were stored, with their plans. A message is the
 -- same as one of the last 24 h ($1, $2: between which msg_ids) if the carrier may not know that it was taken, or if it
 -- comes on another bind within ten seconds. Then it is where and when it was taken last that counts: a person may say
 -- YES twice.
@@ -47,7 +47,7 @@ WITH m AS (
       AND mo.msg_id BETWEEN $1 AND $2 AND mo.plan_id = m.known_plan_id AND mo.msg_id = m.known_msg_id
 ),
 -- include: told
-SELECT plan_id, (SELECT count(*) FROM woken) FROM stored
+SELECT msg_id, plan_id, (SELECT count(*) FROM woken) FROM stored
 
 -- name: begin_binds
 INSERT INTO mo_bind (carrier_id, epoch, alive_at)

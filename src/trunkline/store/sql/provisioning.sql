@@ -13,7 +13,7 @@ SELECT account_id, public_id, name, active, dlr_url, mo_url, rate_per_s FROM acc
 -- name: plans
 SELECT plan_id, public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
        priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-       max_segments
+       max_segments, consent
 FROM plan ORDER BY plan_id;
 
 -- name: tokens
@@ -43,6 +43,9 @@ SELECT route_id, name, carrier_id, priority, plan_id, account_id, prefixes, netw
        cost_micro, weight, min_delivery_percent, max_receipt_s, fallback
 FROM route WHERE active ORDER BY priority DESC, route_id;
 
+-- name: keywords
+SELECT keyword_id, plan_id, address, word, does, reply, active FROM keyword ORDER BY keyword_id;
+
 -- name: insert_account
 INSERT INTO account (public_id, name, active, dlr_url, mo_url, rate_per_s) VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING account_id;
@@ -54,14 +57,14 @@ WHERE account_id = $1 RETURNING account_id;
 -- name: insert_plan
 INSERT INTO plan (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                   priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                  max_segments)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING plan_id;
+                  max_segments, consent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::jsonb) RETURNING plan_id;
 
 -- name: update_plan
 UPDATE plan SET (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                  priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                  max_segments)
-    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                  max_segments, consent)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::jsonb)
 WHERE plan_id = $1 RETURNING plan_id;
 
 -- name: insert_sender
@@ -97,6 +100,13 @@ UPDATE route SET (name, carrier_id, priority, plan_id, countries, active, accoun
                   cost_micro, weight, min_delivery_percent, max_receipt_s, fallback)
     = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 WHERE route_id = $1 RETURNING route_id;
+
+-- name: insert_keyword
+INSERT INTO keyword (plan_id, address, word, does, reply, active) VALUES ($1, $2, $3, $4, $5, $6) RETURNING keyword_id;
+
+-- name: update_keyword
+UPDATE keyword SET (plan_id, address, word, does, reply, active) = ROW($2, $3, $4, $5, $6, $7)
+WHERE keyword_id = $1 RETURNING keyword_id;
 
 -- name: insert_token
 -- $7: seconds from now, null for a token without end. By trunkline_now(), as it is checked.

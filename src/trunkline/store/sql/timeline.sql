@@ -78,3 +78,25 @@ SELECT n, tries, at, status, failure, latency_ms, next_at FROM hook_attempt WHER
 
 -- name: hooks_dead
 SELECT n, url, tries, reason, died_at, replayed_at FROM hook_dead WHERE plan_id = $1 AND msg_id = $2;
+
+-- name: replied
+-- What the message ($1 plan, $2 msg_id) was answered with.
+SELECT r.msg_id AS reply_id, r.does FROM mo m JOIN keyword_reply r ON r.mo_id = m.msg_id
+WHERE m.plan_id = $1 AND m.msg_id = $2;
+
+-- name: answers
+-- What the message is an answer to.
+SELECT r.mo_id, r.does FROM keyword_reply r WHERE r.plan_id = $1 AND r.msg_id = $2;
+
+-- name: opted
+-- What the message changed, of all plans that it was about.
+SELECT a.at, a.action, p.name AS plan, a.detail->>'sender' AS of_sender
+FROM mo m JOIN audit a ON a.subject = 'recipient ' || CASE WHEN m.sender ~ '^[0-9]{7,}$' THEN '+' ELSE '' END || m.sender
+LEFT JOIN plan p ON p.public_id = a.detail->>'plan'
+WHERE m.plan_id = $1 AND m.msg_id = $2 AND a.detail->>'message' = m.msg_id::text ORDER BY a.audit_id;
+
+-- name: opted_out
+-- The opt-outs that stand in the way of messages like this one.
+SELECT o.since, o.source, o.why, o.mo_id, nullif(o.sender, '') AS of_sender
+FROM msg m JOIN opt_out o ON o.plan_id = m.plan_id AND o.recipient = m.recipient AND o.sender IN ('', m.sender)
+WHERE m.plan_id = $1 AND m.msg_id = $2;
