@@ -18,7 +18,19 @@ from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import RequestKey, Submission
 from trunkline.domain.terms import Terms
 from trunkline.runtime.clock import wall_ms
-from trunkline.store import admission, charges, db, hooks, inbound, optouts, overdue, queue, receipts, settling
+from trunkline.store import (
+    admission,
+    charges,
+    db,
+    hooks,
+    inbound,
+    optouts,
+    overdue,
+    queue,
+    receipts,
+    refusals,
+    settling,
+)
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
 from trunkline.store.inbound import InboundRow, Joined, PartRow, StoredPart
 from trunkline.store.optouts import Change
@@ -223,6 +235,9 @@ class Depth:
         ]
         await queue.parts_attempted(conn, CARRIER, rows)
 
+    async def refusals(self, conn: Any) -> None:
+        await refusals.of_messages(conn, [(r["plan_id"], r["msg_id"]) for r in await self.rows(5001)])
+
     async def requeued(self, first: int) -> list[Requeued]:
         return [
             Requeued(CARRIER, r["plan_id"], r["priority"], r["msg_id"], 2, 1, 1, False, self.now)
@@ -382,6 +397,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("admission.windows", Depth.windows, 12),
     ("admission.balances", Depth.balances, 6),
     ("mt.attempted", Depth.attempted, 16),
+    ("routing.refusals", Depth.refusals, 6),
     ("mt.give_back", Depth.give_back, 15),
     ("mt.put_off", Depth.put_off, 18),
     ("mt.put_in_doubt", Depth.put_in_doubt, 27),
