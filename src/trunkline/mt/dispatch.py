@@ -21,26 +21,26 @@ from trunkline.domain.provisioning import CarrierId, Provisioning
 from trunkline.domain.quality import Measured
 from trunkline.domain.routes import Choice
 from trunkline.mt import quiet
-from trunkline.mt.outcome import EXPIRED, LINK_LOST, NO_RESPONSE, OPTED_OUT, QUARANTINED, Outcomes
+from trunkline.mt.floor import Floor, raise_floors
+from trunkline.mt.outcome import LINK_LOST, NO_RESPONSE, OPTED_OUT, QUARANTINED, Outcomes
 from trunkline.mt.route import Router, nothing_measured
-from trunkline.mt.submit import Ticket, submits, tickets
+from trunkline.mt.submit import POISON, Ticket, submits, tickets
 from trunkline.mt.suspects import Suspects
 from trunkline.runtime import clock, log, metrics
 from trunkline.smpp.errors import EncodeError, NotSent
 from trunkline.smpp.pdu import SubmitSm
 from trunkline.store import queue
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.store.queue import FIRST, Claimed, Content, Lane
+from trunkline.store.queue import Claimed, Content, Lane
 
 _log = log.get_logger()
 _SUBMITTED = metrics.counter("trunkline_submitted", "submit_sm written, by carrier.", "carrier")
+_LATE = metrics.counter("trunkline_submit_late", "Responses that came after their timer, by carrier.", "carrier")
 _ROUND_TRIP = metrics.histogram("trunkline_submit_seconds", "From submit_sm to its response.", "carrier")
 
 _POLL_S = 1.0  # NOTIFY only wakes; this finds what it missed
 _SCAN_EVERY_S = 0.5  # while busy: new lanes are looked for at least so often
 _RESET_FLOORS_S = 5.0
-# A commit may become visible after one with a later id, so the floor stays behind what was claimed last.
-_FLOOR_LAG_S = 0.25
 _CLAIM_MOST = 400
 # After a claim of few messages the next one gathers a little: nobody waits long, and a claim costs what ten cost.
 _FEW, _GATHER_S = 100, 0.004
@@ -50,26 +50,6 @@ _WRITE_WITHIN_S = 0.5
 _LATE_PAUSE_S = 1.0  # if the database alone took longer than that
 # A claim whose answer was lost is looked for so long: a server that was cut off from us may commit it late.
 _LOST_FOR_S = 60.0
-
-
-class _Floor:
-    """The largest msg_id of a lane below which nothing is left, as far as claims some time ago tell."""
-
-    __slots__ = ("_claims", "after")
-
-    def __init__(self) -> None:
-        self.after = FIRST
-        self._claims: deque[tuple[float, UUID]] = deque()
-
-    def claimed(self, now: float, last: UUID) -> None:
-        self._claims.append((now, last))
-
-    def at(self, now: float) -> UUID:
-        while self._claims and self._claims[0][0] < now - _FLOOR_LAG_S:
-            last = self._claims.popleft()[1]
-            if last > self.after:
-                self.after = last
-        return self.after
 
 
 class Dispatch:
@@ -102,7 +82,7 @@ class Dispatch:
         self._standing = Standing(dsn, name="dispatch")
         self._wake = asyncio.Event()
         self._waiting: deque[tuple[SubmitSm, Ticket, float]] = deque()
-        self._lanes: dict[Lane, _Floor] = {}
+        self._lanes: dict[Lane, Floor] = {}
         self._scanned_at = self._reset_at = float("-inf")
         self._draining = False
         self._held = Suspects(outcomes)
@@ -112,6 +92,7 @@ class Dispatch:
         self._loop = asyncio.get_running_loop()
         self._submitted = _SUBMITTED.of(pool.carrier.name)
         self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
+        self._late = _LATE.of(pool.carrier.name)
 
     @property
     def takes(self) -> bool:
@@ -176,8 +157,8 @@ class Dispatch:
         """One claim, or one step with what was claimed before. Returns whether there may be more to do at once."""
         now = self._loop.time()
         self._write_waiting(now)
-        if self._held and self._clock is not None:
-            self._held.end(self._clock[1] + dt.timedelta(seconds=now - self._clock[0]))
+        if self._held:
+            self._stop(self._held.end(self._at(now)))
         if self._lost and now - self._looked_at > self._look_every_s:
             await self._take_back(await self._standing.get(), now)
         free = min(self.pool.free - len(self._waiting), self.throttle.room(now), _CLAIM_MOST)
@@ -210,12 +191,12 @@ class Dispatch:
         contents = await queue.contents(conn, claimed, quiet.plans(provisioning, claimed))
         choices = await self._router.choices(conn, provisioning, self.carrier_id, claimed, contents)
         del self._lost[self._claim_no]
-        self._raise_floors(claimed, now)
+        raise_floors(self._lanes, claimed, now)
         if self._loop.time() > read_at + _WRITE_WITHIN_S:
             _log.warning("dispatch.late", carrier=self.pool.carrier.name, count=len(claimed))
             self._paused_until = max(self._paused_until, self._loop.time() + _LATE_PAUSE_S)
         self._submit_all(zip(claimed, contents, choices, strict=True), at, read_at + _WRITE_WITHIN_S)
-        if len(claimed) < _FEW:
+        if len(claimed) < _FEW and not claimed[0].resubmitted:  # those come one by one
             await clock.sleep(_GATHER_S)
         return True
 
@@ -240,7 +221,7 @@ class Dispatch:
         if not self._lanes or now - self._scanned_at > _SCAN_EVERY_S:
             self._scanned_at = now
             found = await queue.lanes(conn, self.carrier_id)
-            self._lanes = {lane: self._lanes.get(lane) or _Floor() for lane in found}
+            self._lanes = {lane: self._lanes.get(lane) or Floor() for lane in found}
         if not self._lanes:
             return []
         highest = max(lane.priority for lane in self._lanes)
@@ -251,24 +232,19 @@ class Dispatch:
         self._lanes[first] = self._lanes.pop(first)
         return [(lane, self._lanes[lane].at(now), share) for lane in ready]
 
-    def _raise_floors(self, claimed: Sequence[Claimed], now: float) -> None:
-        last: dict[Lane, UUID] = {}
-        for message in claimed:
-            lane = Lane(message.priority, message.plan_id)
-            if lane not in last or message.msg_id > last[lane]:
-                last[lane] = message.msg_id
-        for lane, msg_id in last.items():
-            if lane in self._lanes:
-                self._lanes[lane].claimed(now, msg_id)
-
     async def _time(self, conn: Connection) -> dt.datetime:
         """The database's clock, read once a second and carried on by our own in between."""
         now = self._loop.time()
-        if self._clock is None or now - self._clock[0] > 1.0:
+        if now - self._clock[0] > 1.0:
             self._clock = (now, await queue.database_now(conn))
-        return self._clock[1] + dt.timedelta(seconds=now - self._clock[0])
+        return self._at(now)
 
-    _clock: tuple[float, dt.datetime] | None = None
+    _clock = (float("-inf"), dt.datetime.min.replace(tzinfo=dt.UTC))
+
+    def _at(self, now: float) -> dt.datetime:
+        """The same without asking; long ago, before it was ever asked."""
+        read_at, at = self._clock
+        return at if read_at == float("-inf") else at + dt.timedelta(seconds=now - read_at)
 
     # Submitting.
 
@@ -277,11 +253,10 @@ class Dispatch:
     ) -> None:
         provisioning = self._provisioning()
         for message, content, choice in batch:
-            if content is None or content.status is not None:
-                self._end(message, content, "over", QUARANTINED)  # the guard keeps a final status as it is
-                continue
-            if message.expires_at <= now:
-                self._end(message, content, "expired", EXPIRED)
+            is_over = content is None or content.status is not None
+            if content is None or is_over or message.expires_at <= now:
+                for ticket in tickets(message, content):
+                    (self._outcomes.over if is_over else self._outcomes.expired)(ticket)
                 continue
             if content.opted_out:
                 self._end(message, content, "opted_out", OPTED_OUT)
@@ -300,7 +275,7 @@ class Dispatch:
                 continue
             try:
                 parts = submits(message, content, self._dialect, now, choice)
-            except (ValueError, LookupError) as error:
+            except POISON as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)
                 continue
@@ -324,9 +299,13 @@ class Dispatch:
         if not waiting:
             return
         count = 0
+        at = self._at(now)
         if self._may_write():
             while waiting:
                 pdu, ticket, _ = waiting[0]
+                if ticket.claimed.expires_at <= at:  # of a message that is sent in steps
+                    self._outcomes.expired(waiting.popleft()[1])
+                    continue
                 ticket.submitted_at = now
                 try:
                     if pool.submit(pdu, ticket) is None:
@@ -334,8 +313,11 @@ class Dispatch:
                 except NotSent:
                     continue  # that link has just ended: the pool offers another, or none
                 except EncodeError as error:
+                    waiting.popleft()
                     log.alarm("message_quarantined", str(ticket.claimed.msg_id), True, error=log.explained(error))
                     self._outcomes.failed(ticket, "quarantined", QUARANTINED)
+                    self._stop([ticket])
+                    continue
                 waiting.popleft()
                 self._begun = ticket.claimed
                 count += 1
@@ -366,10 +348,12 @@ class Dispatch:
         now = self._loop.time()
         if command_status == 0:
             self._outcomes.accepted(token, link.link_id, message_id)
-            self._held.release(final=True)
+            self._stop(self._held.accepted())
         else:
             self._refused(link, token, command_status, nacked, now)
-        if not late:
+        if late:
+            self._late.value += 1
+        else:
             self._round_trip.observe(now - token.submitted_at)
             self.throttle.answered(now - token.submitted_at)
         if self._waiting:
@@ -383,15 +367,23 @@ class Dispatch:
                 self._paused_until = now + _CONFIGURATION_PAUSE_S
                 log.alarm("carrier_paused", self.pool.carrier.name, True, command_status=hex(command_status))
             return
-        self._outcomes.refused(token, link.link_id, command_status, nacked=nacked)
+        if self._outcomes.refused(token, link.link_id, command_status, nacked=nacked):
+            self._stop([token])
         if action is Action.SLOW_DOWN:
             self.throttle.refused(now)
         elif action is Action.LINK_STATE:
             link.recycle()
 
+    def _stop(self, ended: Iterable[Ticket]) -> None:
+        """Parts ended for good: those behind them that are not written yet never are."""
+        ids = {ticket.claimed.msg_id for ticket in ended if ticket.parts > 1}
+        for waiting in [entry for entry in self._waiting if entry[1].claimed.msg_id in ids] if ids else ():
+            self._waiting.remove(waiting)
+            self._outcomes.over(waiting[1])
+
     def drained(self) -> None:
         """The last answer has come: what was held for the next one's sake goes back to the queue."""
-        self._held.release(final=False)
+        self._held.give_back()
 
     def submit_unanswered(self, link: Link, token: object) -> None:
         assert isinstance(token, Ticket)

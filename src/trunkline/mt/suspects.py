@@ -24,20 +24,25 @@ class Suspects:
         self._held.append((ticket, link_id, command_status))
         if len(self._held) < PAUSE_AFTER_COUNT:
             return False
-        self.release(final=False)
+        self.give_back()
         return True
 
-    def end(self, at: dt.datetime) -> None:
-        """Ends those whose validity is over: no other answer came to tell whose fault it is."""
-        for held in [held for held in self._held if held[0].claimed.expires_at <= at]:
-            self._held.remove(held)
-            self._outcomes.refused(*held)
+    def end(self, at: dt.datetime) -> list[Ticket]:
+        """Ends those whose validity is over: no other answer came to tell whose fault it is. Returns them."""
+        ended = [held for held in self._held if held[0].claimed.expires_at <= at]
+        self._held = [held for held in self._held if held not in ended]
+        return self._refused(ended)
 
-    def release(self, *, final: bool) -> None:
-        """It was the messages' fault (`final`), or they go back."""
+    def accepted(self) -> list[Ticket]:
+        """Another one was: it was the messages' fault. Returns those that ended so."""
+        held, self._held = self._held, []
+        return self._refused(held)
+
+    def give_back(self) -> None:
+        """Whose fault it was nobody knows."""
         for held in self._held:
-            if final:
-                self._outcomes.refused(*held)
-            else:
-                self._outcomes.held_back(*held)
+            self._outcomes.held_back(*held)
         self._held.clear()
+
+    def _refused(self, parts: list[tuple[Ticket, int, int]]) -> list[Ticket]:
+        return [part[0] for part in parts if self._outcomes.refused(*part)]

@@ -5,60 +5,35 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from trunkline.carriers.refusal import Action, meaning
 from trunkline.domain.parts import NOT_UNDERSTOOD, Outcome, overdue
 from trunkline.domain.status import Status
 from trunkline.runtime import log
 from trunkline.settle import apply as settle
+from trunkline.settle.expire import expire
 from trunkline.store import overdue as store
 from trunkline.store import queue, settling
 from trunkline.store.db import Connection
-from trunkline.store.overdue import Expired
-from trunkline.store.settling import Move, PartOutcome
+from trunkline.store.settling import Move
 
 _log = log.get_logger()
 
-# After these a message waits in the queue; if it does so to the end of its validity, that is why.
-_WAITING = frozenset({Action.SLOW_DOWN, Action.FINAL_OR_PAUSE, Action.WITHOUT_TLVS_ONCE})
 # A carrier's own EXPIRED comes first: the wait for a receipt ends so long after the validity.
 RECEIPT_GRACE_S = 12 * 3600
 _OLDEST_DAYS = 40
 
 
 async def queued(conn: Connection) -> int:
-    """Messages whose validity ended in the queue become FAILED. Returns how many."""
+    """Messages whose validity ended in the queue become FAILED. Returns how many left it."""
     async with conn.transaction():
         if not await store.try_task(conn, "queued"):
             return 0
-        expired = await store.take_expired(conn)
-        whole = [e for e in expired if e.parts == 1]
-        partly = [e for e in expired if e.parts > 1]
-        await settle.apply(
-            conn, [Move(e.plan_id, e.msg_id, Status.FAILED, _code(e), None, e.resubmitted) for e in whole]
-        )
-        outcomes = [
-            PartOutcome(e.plan_id, e.msg_id, part_no, Status.FAILED, _code(e))
-            for e in partly
-            for part_no in range(1, e.parts + 1)
-            if e.missing >> (part_no - 1) & 1
-        ]
-        if outcomes:
-            await settle.store_parts(conn, outcomes)
-    if outcomes:
-        await settle.settle_parts(conn, {(o.plan_id, o.msg_id) for o in outcomes})
-    if expired:
-        _log.info("message.expired", count=len(expired))
-    return len(expired)
-
-
-def _code(expired: Expired) -> int:
-    """Why it did not go out in time: the carrier slowed us down or was paused, it had no link, or the
-    turn did not come."""
-    if expired.last_status is not None:
-        refusal = meaning(expired.last_status, False, {})
-        if refusal.action in _WAITING:
-            return int(refusal.final_code)
-    return 702 if expired.was_up else 461
+        count, expired = await store.take_expired(conn)
+        several = await expire(conn, expired)
+    if several:
+        await settle.settle_parts(conn, several)
+    if count:
+        _log.info("message.expired", count=count)
+    return count
 
 
 class WithoutReceipt:

@@ -100,7 +100,8 @@ SELECT priority, plan_id FROM lane LIMIT 5000
 -- lease of this dispatcher ($2). $3..$6: lanes with the last msg_id already taken from each (an in-memory floor: the
 -- index entries of taken rows below it are not walked again while an old snapshot keeps them) and how many to look at.
 -- $7: free window in parts; $8: the whole window is free, so that a message larger than it may be taken alone. $9: the
--- number of this claim, so that one whose answer was lost can be taken back.
+-- number of this claim, so that one whose answer was lost can be taken back. What is sent again after an unknown outcome
+-- is taken alone: if it is what killed the dispatcher before, it takes no other with it.
 WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder proves that it is his
     SELECT trunkline_now() AS now
 ), lane AS (
@@ -111,12 +112,13 @@ WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder
 ), gone AS (
     DELETE FROM mt_queue WHERE ctid = ANY (ARRAY(
         SELECT tid FROM (
-            SELECT q.tid, q.parts, sum(q.parts) OVER (ORDER BY lane.turn, q.msg_id) AS upto
+            SELECT q.tid, q.parts, sum(q.parts) OVER so_far AS upto, bool_or(q.resubmitted) OVER so_far AS again
             FROM lane CROSS JOIN LATERAL (
-                SELECT ctid AS tid, msg_id, parts FROM mt_queue
+                SELECT ctid AS tid, msg_id, parts, resubmitted FROM mt_queue
                 WHERE carrier_id = $1 AND priority = lane.priority AND plan_id = lane.plan_id AND msg_id > lane.after
-                ORDER BY msg_id LIMIT lane.take FOR UPDATE SKIP LOCKED) AS q) AS w
-        WHERE upto <= $7::int OR ($8::boolean AND upto = parts)))
+                ORDER BY msg_id LIMIT lane.take FOR UPDATE SKIP LOCKED) AS q
+            WINDOW so_far AS (ORDER BY lane.turn, q.msg_id)) AS w
+        WHERE upto <= $7::int AND NOT again OR upto = parts AND (parts <= $7::int OR $8::boolean)))
     RETURNING plan_id, priority, msg_id, missing, tries, resubmitted, expires_at
 ), noted AS (
     INSERT INTO inflight (plan_id, msg_id, part_no, carrier_id, epoch, claim_no, claimed_at, tries, resubmitted)
@@ -197,6 +199,27 @@ SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.sta
 FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
     SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $2 AND $3 OFFSET 0) AS m
+
+-- name: references
+-- The concatenation references of messages with several parts: those that they have, and for the others the next ones of
+-- their recipients. A turn that another session gave away at the same moment gives no row: ask again.
+WITH m AS (
+    SELECT m.plan_id, m.msg_id, m.n, hashtextextended(m.recipient, 0) AS hash, c.turn
+    FROM unnest($1::int[], $2::uuid[], $3::text[]) WITH ORDINALITY AS m(plan_id, msg_id, recipient, n)
+    LEFT JOIN LATERAL (
+        SELECT turn FROM concat WHERE concat.msg_id = m.msg_id AND concat.plan_id = m.plan_id OFFSET 0) AS c ON true
+), given AS (
+    INSERT INTO concat (msg_id, plan_id, recipient_hash, turn)
+    SELECT m.msg_id, m.plan_id, m.hash,
+           coalesce(last.turn, -1) + row_number() OVER (PARTITION BY m.hash ORDER BY m.n) AS turn
+    FROM m LEFT JOIN LATERAL (
+        SELECT turn FROM concat WHERE recipient_hash = m.hash ORDER BY turn DESC LIMIT 1) AS last ON true
+    WHERE m.turn IS NULL
+    ORDER BY m.hash, 4
+    ON CONFLICT DO NOTHING
+    RETURNING plan_id, msg_id, turn
+)
+SELECT plan_id, msg_id, turn FROM m WHERE turn IS NOT NULL UNION ALL SELECT plan_id, msg_id, turn FROM given
 
 -- name: accepted
 -- Parts that the carrier accepted: facts, stored whoever reports them. inflight and doubt are cleared in passing.
