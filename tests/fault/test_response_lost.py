@@ -15,7 +15,7 @@ def test_lost(folder: Path, database: str) -> None:
 
     async def main() -> None:
         async with installation(
-            folder, database, resolve_after_s=20, timers=TIMERS, smsc={"drop_every": 5, "receipt_s": 0.2}
+            folder, database, resolve_after_s=20, timers=TIMERS, smsc={"drop_every": 5, "receipt_s": 0.2}, prepaid=True
         ) as it:
             client = await it.client()
             await client.ask("send", count=40)
@@ -31,7 +31,7 @@ def test_lost(folder: Path, database: str) -> None:
 def test_lost_without_a_receipt(folder: Path, database: str) -> None:
     async def main() -> None:
         async with installation(
-            folder, database, resolve_after_s=1, timers=TIMERS, smsc={"drop_every": 1, "stat": None}
+            folder, database, resolve_after_s=1, timers=TIMERS, smsc={"drop_every": 1, "stat": None}, prepaid=True
         ) as it:
             client = await it.client()
             await client.ask("send", count=25)  # more than the windows: the timer frees them

@@ -12,18 +12,28 @@ from typing import NamedTuple
 
 from trunkline.carriers.dialect import Dialect, canonical_id
 from trunkline.carriers.refusal import Action, meaning
+from trunkline.domain.admission import NO_BALANCE
 from trunkline.domain.ids import created_at
 from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.domain.routes import Choice
 from trunkline.domain.status import Status
-from trunkline.mt.submit import Ticket
+from trunkline.mt.recut import recut
+from trunkline.mt.submit import Ticket, tickets
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
 from trunkline.settle.expire import expire
 from trunkline.store import overdue, queue
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.store.queue import AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Requeued
+from trunkline.store.queue import (
+    AcceptedPart,
+    AttemptedPart,
+    ChargedPart,
+    Claimed,
+    DoubtfulPart,
+    PartPrice,
+    Requeued,
+)
 from trunkline.store.refusals import FOR_GOOD
 from trunkline.store.settling import Move, PartOutcome
 
@@ -62,6 +72,9 @@ class Ending(NamedTuple):
     again_at: dt.datetime | None = None  # again then, if the validity reaches so far
 
 
+_Accepted = tuple[AcceptedPart, PartPrice | None]
+
+
 class Outcomes:
     """Writes the outcomes of one carrier. `look(carrier_id, ids)` takes up parked receipts of just stored ids;
     `tells_sent`: whether a plan may want webhooks to tell SENT."""
@@ -87,7 +100,7 @@ class Outcomes:
         self._ended_on = Standing(dsn, name="attempt")
         self._doubted_on = Standing(dsn, name="doubt")
         self._cut_on = Standing(dsn, name="cut")
-        self.accepts: Gather[AcceptedPart] = Gather(self._write_accepted, linger_s=0.005, most=512)
+        self.accepts: Gather[_Accepted] = Gather(self._write_accepted, linger_s=0.005, most=512)
         self.endings: Gather[Ending] = Gather(self._write_endings, linger_s=0.005, most=256)
         self.doubts: Gather[DoubtfulPart] = Gather(self._write_doubts, linger_s=0.005, most=512)
         self.cuts: Gather[tuple[Claimed, int]] = Gather(self._write_cuts, linger_s=0.005, most=256)
@@ -112,21 +125,20 @@ class Outcomes:
         """ESME_ROK: the carrier has the part, under this id."""
         claimed = ticket.claimed
         self._sent.value += 1
-        self.accepts.add(
-            AcceptedPart(
-                canonical_id(message_id, self.dialect.response_id_form),
-                ticket.recipient,
-                claimed.plan_id,
-                claimed.msg_id,
-                ticket.part_no,
-                ticket.parts,
-                link_id,
-                claimed.tries,
-                claimed.resubmitted,
-                claimed.claimed_at,
-                ticket.choice and ticket.choice.routed,
-            )
+        part = AcceptedPart(
+            canonical_id(message_id, self.dialect.response_id_form),
+            ticket.recipient,
+            claimed.plan_id,
+            claimed.msg_id,
+            ticket.part_no,
+            ticket.parts,
+            link_id,
+            claimed.tries,
+            claimed.resubmitted,
+            claimed.claimed_at,
+            ticket.choice and ticket.choice.routed,
         )
+        self.accepts.add((part, ticket.price))
 
     def refused(self, ticket: Ticket, link_id: int, command_status: int, *, nacked: bool = False) -> bool:
         """Any other status. What it means is the table's. Returns whether it is the end of the part."""
@@ -215,11 +227,13 @@ class Outcomes:
 
     # The writers.
 
-    async def _write_accepted(self, batch: list[AcceptedPart]) -> None:
-        telling = [plan_id for plan_id in {row.plan_id for row in batch} if self._tells_sent(plan_id)]
+    async def _write_accepted(self, batch: list[_Accepted]) -> None:
+        rows = [part for part, _ in batch]
+        telling = [plan_id for plan_id in {row.plan_id for row in rows} if self._tells_sent(plan_id)]
+        charged = [ChargedPart(p.plan_id, p.msg_id, p.part_no, *price) for p, price in batch if price is not None]
         silent = [
             PartOutcome(row.plan_id, row.msg_id, row.part_no, Status.SENT, 0)
-            for row in batch
+            for row in rows
             if row.parts > 1 and not self.dialect.is_receipted(row.part_no, row.parts)
         ]
         while True:
@@ -227,15 +241,15 @@ class Outcomes:
                 conn = await self._accepted_on.get()
                 if silent:
                     async with conn.transaction():
-                        await queue.parts_accepted(conn, self.carrier_id, batch, telling)
+                        await queue.parts_accepted(conn, self.carrier_id, rows, telling, charged)
                         await settle.store_parts(conn, silent)
                 else:
-                    await queue.parts_accepted(conn, self.carrier_id, batch, telling)
+                    await queue.parts_accepted(conn, self.carrier_id, rows, telling, charged)
                 break
             except DatabaseError as error:
                 await self._wait_for_database(self._accepted_on, error)
         try:
-            await self._look(conn, self.carrier_id, [row.canonical_id for row in batch])
+            await self._look(conn, self.carrier_id, [row.canonical_id for row in rows])
             if silent:
                 await settle.settle_parts(conn, {(o.plan_id, o.msg_id) for o in silent})
         except DatabaseError as error:
@@ -254,10 +268,13 @@ class Outcomes:
     async def _write_cuts(self, batch: list[tuple[Claimed, int]]) -> None:
         while True:
             try:
-                await queue.cut_otherwise(await self._cut_on.get(), self.carrier_id, batch)
+                short = await recut(await self._cut_on.get(), self.carrier_id, batch)
                 break
             except DatabaseError as error:
                 await self._wait_for_database(self._cut_on, error)
+        for claimed in short:
+            for ticket in tickets(claimed, None):
+                self.failed(ticket, "balance", NO_BALANCE)
         self._requeued()
 
     async def _write_endings(self, batch: list[Ending]) -> None:

@@ -10,7 +10,7 @@ from trunkline.carriers.encode import destination_address, encode_parts, source_
 from trunkline.domain.routes import Choice
 from trunkline.smpp.pdu import SubmitSm
 from trunkline.smpp.times import write_relative
-from trunkline.store.queue import Claimed, Content
+from trunkline.store.queue import Claimed, Content, PartPrice
 from trunkline.text.segment import Encoding
 from trunkline.text.transliterate import gsm7_form
 
@@ -22,13 +22,20 @@ _WITH_RECEIPT = 1  # registered_delivery (SMPP 3.4 §5.2.17): a receipt for eith
 class Ticket:
     """One part on its way to the carrier: what is needed when its answer comes."""
 
-    __slots__ = ("choice", "claimed", "part_no", "parts", "recipient", "submitted_at")
+    __slots__ = ("choice", "claimed", "part_no", "parts", "price", "recipient", "submitted_at")
 
     def __init__(
-        self, claimed: Claimed, recipient: str, part_no: int, parts: int, choice: Choice | None = None
+        self,
+        claimed: Claimed,
+        recipient: str,
+        part_no: int,
+        parts: int,
+        choice: Choice | None = None,
+        price: PartPrice | None = None,
     ) -> None:
         self.claimed = claimed
         self.choice = choice  # of the route; None: none was asked for
+        self.price = price
         self.recipient = recipient
         self.part_no = part_no
         self.parts = parts
@@ -82,7 +89,7 @@ def submits(
                 data_coding=part.data_coding,
                 short_message=part.short_message,
             ),
-            Ticket(claimed, content.recipient, part_no, total, choice),
+            Ticket(claimed, content.recipient, part_no, total, choice, content.price),
         )
         for part_no, part in enumerate(parts, start=1)
         if missing >> (part_no - 1) & 1
