@@ -11,6 +11,7 @@ import pytest
 from error_tables import delivery_codes, problems
 
 from trunkline.admin import declared
+from trunkline.carriers import dialect_fields
 from trunkline.cli.reference import reference as commands
 from trunkline.runtime import settings
 
@@ -18,6 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "settings.md": {"settings": settings.reference},
     "set-up-file.md": {"sections": declared.reference},
+    "carriers.md": {"dialect": dialect_fields.reference},
     "command-line.md": {"commands": commands},
     "site/api/error-codes.md": {"problems": problems, "delivery codes": delivery_codes},
 }
@@ -67,7 +69,7 @@ def test_the_example_set_up_file_has_no_mistakes() -> None:
     texts = examples("set-up-file.md")
     shown = {name for text in texts for name in tomllib.loads(text)}
     assert shown == {"account", "plan", "sender", "receiver", "carrier", "route"}
-    for text in texts:
+    for text in [*texts, *examples("carriers.md")]:
         assert declared.read(text, "example").document.mistakes == []
 
 

@@ -16,6 +16,7 @@ from trunkline.runtime.kinds import Kind
 
 _ID = re.compile(r"[0-9a-fA-F]{24}").fullmatch
 _NAME = re.compile(r"[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]{0,62}[^\s/\x00-\x1f\x7f])?").fullmatch
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{0,4})?").fullmatch
 _RATE_LIMIT = 1_000_000
 _TEXT_LIMIT = 1600
 COUNTRY_CODES = frozenset(REGIONS.split()) - {"ZZ"}
@@ -144,6 +145,12 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
+def _hosts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and _HOST(item) for item in value):
+        raise ValueError('a list of hosts such as ["smsc2.example.com", "192.0.2.7:2776", "[2001:db8::1]:2775"]')
+    return value
+
+
 def _rate(value: Any) -> int:
     if value == "unlimited":
         return 0
@@ -188,6 +195,7 @@ TIME = Kind("date or time", _time)
 TABLE = Kind("table", _table)
 TEXTS = Kind("list of texts", _texts)
 HEADERS = Kind("table of texts", _headers)
+HOSTS = Kind("list of hosts", _hosts)
 RATE = Kind('integer, 1 to 1000000, or `"unlimited"`', _rate)
 WORD = Kind("word", _word)
 REPLY = Kind(f"text, up to {_TEXT_LIMIT} characters", _reply)

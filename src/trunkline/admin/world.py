@@ -16,7 +16,7 @@ from trunkline.store.receivers import Credentials
 
 _HOST = "a public host name or address, or one of callback_allowed_networks"
 # What audit rows and reports must not show.
-_SECRET = frozenset({"password", "hook_secrets", "credentials"})
+_SECRET = frozenset({"password", "hook_secrets", "credentials", "tls_identity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class World:
         world = cls(conn, around, rows, broken)
         for row in rows["link"].values():
             world.password_of(row)
+            world.identity_of(row)
         for row in rows["plan"].values():
             for sealed in row["hook_secrets"]:
                 unseal(around.secret_key, sealed, provisioning.hook_secret_place(row["public_id"]))
@@ -83,6 +84,13 @@ class World:
     def credentials_place(self, account_id: int, origin: str) -> str:
         """The context that an account's credentials for an origin are sealed for."""
         return receivers.place(self.rows["account"][account_id]["public_id"], origin)
+
+    def identity_of(self, link: Mapping[str, Any]) -> str | None:
+        """A stored link's certificate and key in the clear, if it has them."""
+        if link["tls_identity"] is None:
+            return None
+        place = provisioning.identity_place(self.rows["carrier"][link["carrier_id"]]["name"], link["name"])
+        return unseal(self.around.secret_key, link["tls_identity"], place).decode()
 
     async def put(self, kind: str, row_id: int | None, fields: dict[str, Any], title: str) -> int:
         """Makes the row so, if it is not, with its audit row; returns its id."""

@@ -17,6 +17,7 @@ COMMANDS = {
     "message": ("message", "Look into messages; cancel one."),
     "carrier": ("carrier", "See how carriers are doing: rate, queue, pauses; try a paused one again."),
     "inbound": ("inbound", "Look into messages from handsets."),
+    "receipts": ("receipts", "Look into delivery receipts."),
     "optout": ("optout", "Say who wants no messages: list, add, remove, import, export."),
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),

@@ -146,6 +146,7 @@ def told(event: Event) -> str:
             return f"{row['outcome'].replace('_', ' ')}{status}: part {row['part_no']} at {_place(row)}{then}"
         case "receipt" | "receipt_parked":
             late = ", not taken up yet" if event.kind == "receipt_parked" else ""
+            late = ", which comes after the end and changes nothing" if row.get("conflict") else late
             said = f"{_printable(row['stat'] or '-')} err {_printable(row['err'] or '-')}"
             part = f" for part {row['part_no']}" if row.get("part_no") else ""
             return f"receipt {said}{part} from {_place(row)}: {_outcome(row)}{late}"

@@ -92,11 +92,15 @@ class Link:
     system_id: str
     password: str = field(repr=False)
     system_type: str
-    bind_mode: str  # transceiver, transmitter, receiver
+    bind_mode: str  # transceiver, transmitter, receiver, pair (a transmitter and a receiver)
     bind_count: int
     send_window: int
     tls: bool
     timers: Mapping[str, float]
+    other_hosts: tuple[str, ...] = ()  # NAME or NAME:PORT, tried in turn where the one before does not answer
+    tls_ca: str | None = None  # PEM of who signs the server's certificate; None: the system's
+    tls_identity: str | None = field(default=None, repr=False)  # PEM of our certificate and its key
+    tls_server_name: str | None = None  # whom the server's certificate is for; None: the host
 
 
 @dataclass(frozen=True, slots=True)

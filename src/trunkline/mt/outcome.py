@@ -10,8 +10,9 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from trunkline.carriers.dialect import Dialect, canonical_id
+from trunkline.carriers.dialect import Dialect
 from trunkline.carriers.refusal import Action, meaning
+from trunkline.carriers.smsc_ids import SeenIds
 from trunkline.domain.admission import NO_BALANCE
 from trunkline.domain.ids import created_at
 from trunkline.domain.provisioning import CarrierId, PlanId
@@ -23,7 +24,7 @@ from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
 from trunkline.settle.expire import expire
-from trunkline.store import overdue, queue
+from trunkline.store import overdue, queue, receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.queue import AcceptedPart, AttemptedPart, ChargedPart, Claimed, DoubtfulPart, PartPrice, Requeued
 from trunkline.store.refusals import FOR_GOOD
@@ -37,6 +38,7 @@ OPTED_OUT, QUIET_HOURS = 605, 606
 _AGAIN_S = 0.2
 _THROTTLED_PAUSE_S = 1.0
 _HELD_BACK_S = 30.0
+_IDS_EVERY_S = 10.0
 _ROUTE_AGAIN_S = 5.0
 _ROUTES_KNOWN_AFTER = dt.timedelta(seconds=60)
 # A message of several parts may go to another carrier as a whole only: so long its other answers are waited for.
@@ -97,6 +99,8 @@ class Outcomes:
         self.doubts: Gather[DoubtfulPart] = Gather(self._write_doubts, linger_s=0.005, most=512)
         self.cuts: Gather[tuple[Claimed, int]] = Gather(self._write_cuts, linger_s=0.005, most=256)
         self._sent = _ANSWERS.of(Action.SENT)
+        self._ids = SeenIds()
+        self._ids_told_at = 0.0
 
     async def drained(self) -> None:
         """Returns once everything reported so far is stored."""
@@ -117,8 +121,9 @@ class Outcomes:
         """ESME_ROK: the carrier has the part, under this id."""
         claimed = ticket.claimed
         self._sent.value += 1
+        self._ids.note(message_id)
         part = AcceptedPart(
-            canonical_id(message_id, self.dialect.response_id_form),
+            self.dialect.response_id(message_id),
             ticket.recipient,
             claimed.plan_id,
             claimed.msg_id,
@@ -244,10 +249,18 @@ class Outcomes:
             await self._look(conn, self.carrier_id, [row.canonical_id for row in rows])
             if silent:
                 await settle.settle_parts(conn, {(o.plan_id, o.msg_id) for o in silent})
+            await self._tell_ids(conn)
         except DatabaseError as error:
             # Upkeep looks again at receipts that are parked although their part is known, and at parts.
             _log.warning("outcome.look_failed", error=log.explained(error))
             self._accepted_on.abandon()
+
+    async def _tell_ids(self, conn: Connection) -> None:
+        """Now and then: what the carrier's ids look like."""
+        now = clock.boot_s()
+        if now - self._ids_told_at > _IDS_EVERY_S:
+            self._ids_told_at = now
+            await receipts.note_response_ids(conn, self.carrier_id, self._ids.taken())
 
     async def _write_doubts(self, batch: list[DoubtfulPart]) -> None:
         while True:

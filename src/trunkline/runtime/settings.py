@@ -167,6 +167,12 @@ class Settings:
     lease_s: float = _setting(
         kinds.number(5, 300), 15.0, "How long a silent dispatcher keeps its carriers.", unit="seconds"
     )
+    receipt_grace_s: float = _setting(
+        kinds.number(0, 86400),
+        43200.0,
+        "How long after the end of its validity a message waits for its receipt, before it ends UNKNOWN 703.",
+        unit="seconds",
+    )
     failover_after_s: float = _setting(
         kinds.number(1, 3600),
         20.0,

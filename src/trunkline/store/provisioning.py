@@ -42,6 +42,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "link": (
         *("carrier_id", "name", "host", "port", "system_id", "password", "system_type", "bind_mode", "bind_count"),
         *("send_window", "tls", "timers", "active"),
+        *("other_hosts", "tls_ca", "tls_identity", "tls_server_name"),
     ),
     "price_list": ("name", "currency"),
     "term": ("plan_id", "price_list_id", "prepaid", "cap_micro", "cap_per"),
@@ -63,6 +64,11 @@ _JSON = frozenset({"consent", "dialect", "timers", "velocity"})
 def password_place(carrier: str, link: str) -> str:
     """The context that a link's password is sealed for."""
     return f"password of link {carrier}/{link}"
+
+
+def identity_place(carrier: str, link: str) -> str:
+    """The context that a link's certificate and key are sealed for."""
+    return f"certificate of link {carrier}/{link}"
 
 
 def hook_secret_place(plan_public_id: str) -> str:
@@ -165,6 +171,10 @@ def _link(row: Mapping[str, Any], carrier: str, secret_key: bytes) -> Link:
     del fields["active"]
     fields["password"] = unseal(secret_key, fields["password"], password_place(carrier, fields["name"])).decode()
     fields["timers"] = json.loads(fields["timers"])
+    fields["other_hosts"] = tuple(fields["other_hosts"])
+    if fields["tls_identity"] is not None:
+        place = identity_place(carrier, fields["name"])
+        fields["tls_identity"] = unseal(secret_key, fields["tls_identity"], place).decode()
     return Link(**fields)
 
 

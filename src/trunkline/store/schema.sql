@@ -140,6 +140,10 @@ CREATE TABLE link (
     tls          boolean NOT NULL DEFAULT false,
     timers       jsonb NOT NULL DEFAULT '{}',
     active       boolean NOT NULL DEFAULT true,
+    other_hosts  text[] NOT NULL DEFAULT '{}',        -- NAME or NAME:PORT, tried in turn
+    tls_ca       text,                                -- PEM; null: the system's authorities
+    tls_identity bytea,                               -- PEM of certificate and key, encrypted with the settings' key
+    tls_server_name text,                             -- whom the server's certificate is for; null: the host
     UNIQUE (carrier_id, name)
 );
 
@@ -604,6 +608,7 @@ CREATE TABLE part_outcome (
     error_code  smallint NOT NULL,
     at_submit   boolean NOT NULL,               -- told at submit, or given up (else told by a receipt)
     at          timestamptz NOT NULL,
+    mccmnc      text,                           -- the recipient's network, where the receipt told it
     PRIMARY KEY (plan_id, msg_id, part_no)
 );
 CREATE INDEX part_outcome_at ON part_outcome (at);
@@ -635,7 +640,8 @@ CREATE TABLE receipt (
     err           text,
     status        smallint NOT NULL,            -- SENT: moves nothing
     error_code    smallint NOT NULL,
-    raw           bytea                         -- the PDU, where it was not understood or not matched
+    raw           bytea,                        -- the PDU, where it was not understood or not matched
+    raw_id        text                          -- the id as it came, where no message was found for it
 ) PARTITION BY RANGE (received_at);
 CREATE INDEX receipt_msg ON receipt (plan_id, msg_id) WHERE msg_id IS NOT NULL;
 
@@ -651,9 +657,23 @@ CREATE TABLE parked (
     stat          text,
     err           text,
     status        smallint NOT NULL,
-    error_code    smallint NOT NULL
+    error_code    smallint NOT NULL,
+    raw_id        text,                         -- the id as it came
+    in_tlv        boolean,                      -- whether that was in receipted_message_id
+    mccmnc        text,
+    user_reference integer                      -- user_message_reference, where the carrier repeats ours
 );
 CREATE INDEX parked_id ON parked (carrier_id, canonical_id);
+
+-- How a carrier writes the ids that it gives out in submit_sm_resp, as samples of them show: for the operator.
+CREATE TABLE response_id (
+    carrier_id  integer NOT NULL,
+    form        text NOT NULL,
+    count       bigint NOT NULL,
+    example     text NOT NULL,                  -- the last one
+    seen_at     timestamptz NOT NULL,
+    PRIMARY KEY (carrier_id, form)
+);
 
 CREATE TABLE mo (
     plan_id      integer NOT NULL,              -- 0: no plan has this destination
@@ -840,6 +860,12 @@ CREATE TYPE matched_receipt AS (
     link_id integer, canonical_id text, plan_id integer, msg_id uuid, part_no smallint, stat text, err text,
     status smallint, error_code smallint, received_at timestamptz, decides smallint, sent_at timestamptz,
     resubmitted boolean
+);
+
+CREATE TYPE told_receipt AS (
+    link_id integer, canonical_id text, plan_id integer, msg_id uuid, part_no smallint, stat text, err text,
+    status smallint, error_code smallint, received_at timestamptz, decides smallint, sent_at timestamptz,
+    resubmitted boolean, mccmnc text
 );
 
 CREATE TYPE acknowledged_hook AS (                -- of the version before answered_hook

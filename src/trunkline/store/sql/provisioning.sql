@@ -27,7 +27,8 @@ SELECT carrier_id, name, active, dialect, rate_per_s FROM carrier ORDER BY carri
 
 -- name: links
 SELECT link_id, carrier_id, name, host, port, system_id, password, system_type, bind_mode, bind_count, send_window, tls,
-       timers, active
+       timers, active,
+       other_hosts, tls_ca, tls_identity, tls_server_name
 FROM link ORDER BY link_id;
 
 -- name: routes
@@ -127,13 +128,15 @@ UPDATE carrier SET (name, active, dialect, rate_per_s) = ROW($2, $3, $4::jsonb, 
 
 -- name: insert_link
 INSERT INTO link (carrier_id, name, host, port, system_id, password, system_type, bind_mode, bind_count, send_window, tls,
-                  timers, active)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13) RETURNING link_id;
+                  timers, active,
+                  other_hosts, tls_ca, tls_identity, tls_server_name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17) RETURNING link_id;
 
 -- name: update_link
 UPDATE link SET (carrier_id, name, host, port, system_id, password, system_type, bind_mode, bind_count, send_window, tls,
-                 timers, active)
-    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::jsonb, $14)
+                 timers, active,
+                 other_hosts, tls_ca, tls_identity, tls_server_name)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::jsonb, $14, $15, $16, $17, $18)
 WHERE link_id = $1 RETURNING link_id;
 
 -- name: insert_route
