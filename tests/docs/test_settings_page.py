@@ -57,9 +57,19 @@ def test_the_example_settings_are_settings(tmp_path: Path) -> None:
         settings.check_listeners(settings.load(environ={}, file=file))
 
 
+@pytest.mark.parametrize("page", ["prices.md", "guard.md"])
+def test_examples_of_sections_have_no_mistakes(page: str) -> None:
+    found = examples(page)
+    assert found
+    for text in found:
+        assert declared.read(text, page).document.mistakes == []
+
+
 def test_the_example_set_up_file_has_no_mistakes() -> None:
-    for text in examples("set-up-file.md") + examples("carriers.md"):
-        assert set(tomllib.loads(text)) == {"account", "plan", "sender", "carrier", "route"}
+    texts = examples("set-up-file.md")
+    shown = {name for text in texts for name in tomllib.loads(text)}
+    assert shown == {"account", "plan", "sender", "receiver", "carrier", "route"}
+    for text in [*texts, *examples("carriers.md")]:
         assert declared.read(text, "example").document.mistakes == []
 
 

@@ -28,6 +28,7 @@ _BINDS: dict[str, type[p.BindTransceiver] | type[p.BindTransmitter] | type[p.Bin
 _CREDENTIALS = frozenset({ESME_RINVPASWD, ESME_RINVSYSID, ESME_RINVSYSTYP})
 # So long bound before the pauses start anew: a carrier that drops every bind at once is not stormed.
 _STEADY_S = 30.0
+_LAST_ANSWERS_S = 10.0
 
 
 def modes(spec: LinkSpec) -> tuple[str, ...]:
@@ -93,6 +94,7 @@ class Link(EsmeHandler):
         self._credentials = credentials or Credentials()
         self._ended = asyncio.Event()
         self._draining = False
+        self._recycling: asyncio.Task[None] | None = None
         self._up = _UP.of(self.name)
         self._bound_at = 0.0
 
@@ -156,9 +158,10 @@ class Link(EsmeHandler):
             await self.session.unbind(seconds)
 
     def recycle(self) -> None:
-        """Ends the session because the carrier says that it is not bound; it is bound again after a pause."""
-        if self.session is not None:
-            self.session.abort()
+        """Ends the session because the carrier says that it is not bound; it is bound again after a pause. What else it
+        was sent is answered first, most likely with the same: cut off, those parts would be in doubt."""
+        if self.session is not None and (self._recycling is None or self._recycling.done()):
+            self._recycling = asyncio.create_task(self.session.unbind(_LAST_ANSWERS_S), name=f"recycle {self.name}")
 
     @property
     def _loop_time(self) -> float:
@@ -170,7 +173,7 @@ class Link(EsmeHandler):
         self._owner.submit_answered(self, token, command_status, message_id, late=late, nacked=False)
 
     def submit_nacked(self, token: object, command_status: int, late: bool) -> None:
-        self._owner.submit_answered(self, token, command_status or 0xFF, "", late=late, nacked=True)
+        self._owner.submit_answered(self, token, command_status, "", late=late, nacked=True)
 
     def submit_unanswered(self, token: object) -> None:
         self._owner.submit_unanswered(self, token)

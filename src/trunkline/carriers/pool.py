@@ -43,11 +43,22 @@ class Pool:
         """How many parts are written and not answered."""
         return sum(link.session.outstanding for link in self.links if link.session is not None)
 
-    def submit(self, pdu: p.SubmitSm, token: object) -> Link | None:
-        """Gives a part to a link with room, with this turn's write. None where no link has room.
+    def submit(self, pdu: p.SubmitSm, token: object, other_than: Link | None = None) -> Link | None:
+        """Gives a part to a link with room, with this turn's write; to another than `other_than` if another is up. None
+        where no link has room.
 
         Raises EncodeError for a field that cannot be written.
         """
+        if other_than is not None:
+            others = [(link, link.session) for link in self._senders if link is not other_than]
+            up = [(link, session) for link, session in others if session is not None]
+            if up:
+                link, session = max(up, key=lambda one: one[1].free)
+                if session.free <= 0:
+                    return None
+                session.submit(pdu, token)
+                self._current = None  # its room was counted without this one
+                return link
         if self._room <= 0 or self._current is None or self._current[0].session is not self._current[1]:
             self._turn()
             if self._current is None:

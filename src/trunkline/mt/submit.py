@@ -12,7 +12,7 @@ from trunkline.domain.routes import Choice
 from trunkline.smpp.pdu import SubmitSm
 from trunkline.smpp.times import write_absolute, write_relative
 from trunkline.smpp.tlv import USER_MESSAGE_REFERENCE, Tlvs
-from trunkline.store.queue import Claimed, Content
+from trunkline.store.queue import Claimed, Content, PartPrice
 from trunkline.text.segment import Encoding
 from trunkline.text.transliterate import gsm7_form
 
@@ -25,13 +25,20 @@ _WITHOUT_RECEIPT, _WITH_RECEIPT = 0, 1
 class Ticket:
     """One part on its way to the carrier: what is needed when its answer comes."""
 
-    __slots__ = ("choice", "claimed", "part_no", "parts", "recipient", "submitted_at")
+    __slots__ = ("choice", "claimed", "part_no", "parts", "price", "recipient", "submitted_at")
 
     def __init__(
-        self, claimed: Claimed, recipient: str, part_no: int, parts: int, choice: Choice | None = None
+        self,
+        claimed: Claimed,
+        recipient: str,
+        part_no: int,
+        parts: int,
+        choice: Choice | None = None,
+        price: PartPrice | None = None,
     ) -> None:
         self.claimed = claimed
         self.choice = choice  # of the route; None: none was asked for
+        self.price = price
         self.recipient = recipient
         self.part_no = part_no
         self.parts = parts
@@ -95,7 +102,7 @@ def submits(
                 short_message=part.short_message,
                 tlvs=part.tlvs if bare else _tlvs(part, claimed.msg_id, part_no, dialect),
             ),
-            Ticket(claimed, content.recipient, part_no, total, choice),
+            Ticket(claimed, content.recipient, part_no, total, choice, content.price),
         )
         for part_no, part in enumerate(parts, start=1)
         if missing >> (part_no - 1) & 1

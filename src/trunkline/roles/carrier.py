@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -94,6 +95,12 @@ class CarrierWork:
             self._plans = known.plans
         plan = self._plans.get(plan_id)
         return plan is None or plan.sent_events
+
+    def take_rate(self, carrier: Carrier) -> None:
+        """What the carrier may be sent a second is as `carrier` says from now on: no reason to bind anew."""
+        if carrier.rate_per_s != self.carrier.rate_per_s:
+            self.carrier = replace(self.carrier, rate_per_s=carrier.rate_per_s)
+            self.dispatch.throttle.limit_to(carrier.rate_per_s)
 
     def start(self) -> None:
         """Binds the links and begins to claim. Whatever receives is ready before the first bind is sent."""

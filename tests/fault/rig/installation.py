@@ -258,11 +258,13 @@ async def installation(
     environment: dict[str, str] | None = None,
     upkeep: bool = True,
     foreign: bool = False,
+    prepaid: bool = False,
 ) -> AsyncIterator[Installation]:
     """A running installation. `database`: an address, or None for an embedded PostgreSQL of its own.
 
     `smsc_port`: what stands in front of the SMSC, if something does (else the SMSC's own). `upkeep`: whether there is
     somebody who repairs what a crash left. `foreign`: at `smsc_port` is another SMSC, and the recorder is not used.
+    `prepaid`: messages have a price, and are paid from a balance.
     """
     secret = new_secret()
     recorders = await asyncio.gather(
@@ -281,6 +283,7 @@ async def installation(
         "timers": timers or {},
         "dialect": dialect or {},
         "smsc_port": smsc_port or recorders[0].told["port"],
+        "prepaid": prepaid,
     }
     data = folder / "data"
     data.mkdir(mode=0o711)

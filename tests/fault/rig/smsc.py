@@ -15,13 +15,14 @@ from typing import Any
 
 from rig.recording import Recorder, main
 
+from trunkline.smpp.codec import encode
 from trunkline.smpp.errors import NotSent
-from trunkline.smpp.pdu import Bind, DeliverSm, SubmitSm
+from trunkline.smpp.pdu import Bind, DeliverSm, GenericNack, SubmitSm
 from trunkline.smpp.smsc import Server, SmscHandler, SmscSession, serve
 from trunkline.smpp.timers import Timers
 from trunkline.smpp.wire import End
 
-_THROTTLED, _TLV_NOT_ALLOWED = 0x58, 0xC1
+_TLV_NOT_ALLOWED = 0xC1
 _VENDOR = 0x1400  # tags from here on
 _BURST = 1000  # receipts on their way at a time
 _RECEIPT = 4  # esm_class (SMPP 3.4 §5.2.12)
@@ -37,10 +38,14 @@ class Behaviour:
 
     status = 0  # of every answer
     answer_s = 0.0
+    statuses: dict[str, int] = {}  # of answers to single recipients; below 0: generic_nack with the status -n
     drop_every = 0  # each n-th submit_sm gets no answer; 1: none does
+    drop_receipts = False  # of those either
     hold_answers = False  # until release_answers
     refuse_tlvs = False  # vendor TLVs are answered ESME_ROPTPARNOTALLWD
-    throttle_per_s = 0.0  # more than this many a second are answered ESME_RTHROTTLED
+    throttle_per_s = 0.0  # more than this many a second are refused
+    burst = 0.0  # 0: so many in each second of the clock; else a token bucket that holds so many
+    throttle_status = 0x58
     stat: str | None = "DELIVRD"  # null: no receipts
     receipt_s = 0.0  # after the answer; below 0: so long before it
     receipt_spread_s = 0.0  # ± at random around receipt_s
@@ -104,15 +109,16 @@ class Smsc(Recorder):
         super().__init__(ledger)
         self.behaviour = Behaviour()
         self._port = settings.pop("port", 0)
+        self._next_id = settings.pop("first_id", 10_000_000)
         self._set(settings)
         self._links: list[Link] = []
         self._link_count = self._rid = self._submit_count = 0
-        self._next_id = settings.pop("first_id", 10_000_000)
         self._waiting: list[Any]
         self._unsent: deque[Receipt] = deque()
         self._held_receipts: list[Receipt] = []
         self._held_answers: list[tuple[Link, int, int, str]] = []
         self._second = (0, 0)
+        self._tokens, self._filled_at = 0.0, 0.0
         self._server: Server | None = None
         self._cut_inside = False
 
@@ -158,11 +164,11 @@ class Smsc(Recorder):
     def submitted(self, link: Link, session: SmscSession, pdu: SubmitSm) -> None:
         wants = self.behaviour
         self._submit_count += 1
-        status: int | None = wants.status
+        status: int | None = wants.statuses.get(pdu.destination_addr, wants.status)
         if wants.drop_every and self._submit_count % wants.drop_every == 0:
             status = None
         elif wants.throttle_per_s and not self._within_rate(wants.throttle_per_s):
-            status = _THROTTLED
+            status = wants.throttle_status
         if wants.refuse_tlvs and any(tag >= _VENDOR for tag, _ in pdu.tlvs):
             status = _TLV_NOT_ALLOWED
         ref, part_no, parts = _named(pdu)
@@ -188,8 +194,8 @@ class Smsc(Recorder):
     def _answer_and_tell(self, link: Link, pdu: SubmitSm, status: int | None, smsc_id: str) -> None:
         wants, loop = self.behaviour, asyncio.get_running_loop()
         stat = wants.part_stats.get(str(_named(pdu)[1]), wants.stat)
-        wanted = smsc_id and stat and pdu.registered_delivery & 1
-        receipts = self._receipts(link, pdu, smsc_id, stat or "") if wanted else []
+        told = smsc_id and stat and pdu.registered_delivery & 1 and not (status is None and wants.drop_receipts)
+        receipts = self._receipts(link, pdu, smsc_id, stat or "") if told else []
         lag = wants.receipt_s + (random.uniform(-1, 1) * wants.receipt_spread_s if wants.receipt_spread_s else 0.0)
         first = min(lag, 0.0)
         if receipts and lag < 0 and not wants.hold_receipts:
@@ -210,9 +216,20 @@ class Smsc(Recorder):
 
     def _answer(self, link: Link, sequence: int, status: int, smsc_id: str) -> None:
         if link in self._links and link.session is not None:
-            link.session.answer_submit(sequence, status, smsc_id)
+            if status < 0:
+                link.session.write_raw(encode(GenericNack(sequence, -status)))
+            else:
+                link.session.answer_submit(sequence, status, smsc_id)
 
     def _within_rate(self, per_s: float) -> bool:
+        if self.behaviour.burst:
+            now = asyncio.get_running_loop().time()
+            self._tokens = min(self.behaviour.burst, self._tokens + (now - self._filled_at) * per_s)
+            self._filled_at = now
+            if self._tokens < 1 - 1e-9:
+                return False
+            self._tokens -= 1
+            return True
         second = int(asyncio.get_running_loop().time())
         self._second = (second, self._second[1] + 1 if self._second[0] == second else 1)
         return self._second[1] <= per_s
@@ -353,6 +370,13 @@ class Smsc(Recorder):
             short_message=bytes.fromhex(octets),
         )  # fmt: skip
         self._send(Receipt(self._rid, pdu, None))
+
+    async def do_nack(self, sequence: int, status: int) -> int:
+        """Sends a generic_nack on every link, to whatever had this sequence number."""
+        for link in self._links:
+            assert link.session is not None
+            link.session.write_raw(encode(GenericNack(sequence, status)))
+        return len(self._links)
 
     async def do_links(self) -> int:
         return len(self._links)

@@ -10,6 +10,7 @@ from typing import Any
 
 from trunkline.admin import err_table, kinds
 from trunkline.admin.document import REQUIRED, Key, Table
+from trunkline.admin.pointers import pointed
 from trunkline.admin.world import World
 from trunkline.carriers.dialect import from_mapping
 from trunkline.runtime.kinds import FLAG, TEXT, choice, integer, number
@@ -22,6 +23,13 @@ WHAT = "An SMSC that messages are submitted to, with its links. Known by its `na
 KEYS = (
     Key("name", kinds.NAME, REQUIRED, "What the carrier is called here and by routes."),
     Key("active", FLAG, None, "Whether its links are bound.", shown="on at creation, then as it is"),
+    Key(
+        "rate_per_s",
+        integer(1, 100_000),
+        None,
+        "SMS parts a second that it is sent at most. Less where it says that it is too much.",
+        shown="what it takes",
+    ),
     Key(
         "dialect",
         kinds.TABLE,
@@ -127,7 +135,7 @@ async def put(world: World, table: Table) -> None:
     carrier_id = next((key for key, row in world.rows["carrier"].items() if row["name"] == name), None)
     was_active = world.rows["carrier"][carrier_id]["active"] if carrier_id is not None else True
     active = was_active if values["active"] is None else values["active"]
-    fields = {"name": name, "active": active, "dialect": values["dialect"]}
+    fields = {"name": name, "active": active, "dialect": values["dialect"], "rate_per_s": values["rate_per_s"]}
     carrier_id = await world.put("carrier", carrier_id, fields, name)
     left = {row["name"]: key for key, row in world.rows["link"].items() if row["carrier_id"] == carrier_id}
     for link, password, identity in zip(values["links"], passwords, identities, strict=True):
@@ -151,26 +159,13 @@ async def put(world: World, table: Table) -> None:
 
 def _password(world: World, link: Table) -> str | None:
     """The password that the link's table points to. SMPP 3.4 §4.1.1 has up to 8 characters; carriers give out more."""
-    values = link.values
-    key = "password_env" if values["password_env"] is not None else "password_file"
-    if values[key] is None:
+    password = pointed(world.around, link, "password")
+    if password is None:
         return None
-    if key == "password_env":
-        password = world.around.environ.get(values[key])
-        if password is None:
-            link.mistake(key, f"the environment has no {values[key]}")
-            return None
-    else:
-        try:
-            password = (world.around.folder / values[key]).read_text("utf-8").removesuffix("\n").removesuffix("\r")
-        except OSError as error:
-            link.mistake(key, f"cannot read {values[key]}: {error.strerror}")
-            return None
-        except UnicodeDecodeError:
-            password = ""
     try:
         return str(kinds.text(64).read(password))
     except ValueError as error:
+        key = "password_env" if link.values["password_env"] is not None else "password_file"
         link.mistake(key, f"the password must be {error}")
         return None
 

@@ -31,8 +31,8 @@ LIMIT 1000
 
 -- name: resolve_doubts
 -- A receipt with an id that nobody knows, for a recipient that has exactly one part in doubt at this carrier, written
--- before the receipt came: it tells that the part was accepted. The part gets the ref row that the lost response
--- would have made. Not before the receipt has waited two seconds: a response may still be on its way. Where the receipt
+-- before the receipt came: it tells that the part was accepted. The part gets the ref row, and is charged, as the lost
+-- response would have had it. Not before the receipt has waited two seconds: a response may still be on its way. Where the receipt
 -- repeats the part's user_message_reference (mt/submit has the same rule), it is about parts with that one only.
 WITH waiting AS MATERIALIZED (  -- first, since nearly always there is none
     SELECT d.carrier_id, d.recipient, d.plan_id, d.msg_id, d.part_no, p.canonical_id, p.link_id, p.user_reference
@@ -53,12 +53,18 @@ WITH waiting AS MATERIALIZED (  -- first, since nearly always there is none
 ), gone AS (
     DELETE FROM doubt d USING pair WHERE d.plan_id = pair.plan_id AND d.msg_id = pair.msg_id AND d.part_no = pair.part_no
     RETURNING d.*, pair.canonical_id, pair.link_id
+), proven AS (
+    SELECT g.*, m.parts, m.price_micro, m.ptf_micro, m.currency, m.country, (SELECT trunkline_now()) AS at
+    FROM gone g JOIN msg m ON m.plan_id = g.plan_id AND m.msg_id = g.msg_id
+), charged AS (
+    INSERT INTO charge (plan_id, msg_id, part_no, price_micro, ptf_micro, currency, country, at)
+    SELECT plan_id, msg_id, part_no, price_micro, ptf_micro, currency, country, at FROM proven WHERE currency IS NOT NULL
+    ON CONFLICT DO NOTHING
 )
 INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
                  claimed_at, sent_at)
-SELECT g.carrier_id, g.canonical_id, g.recipient, g.plan_id, g.msg_id, g.part_no, m.parts, g.link_id, g.tries,
-       g.resubmitted, g.claimed_at, (SELECT trunkline_now())
-FROM gone g JOIN msg m ON m.plan_id = g.plan_id AND m.msg_id = g.msg_id
+SELECT carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted, claimed_at, at
+FROM proven
 RETURNING carrier_id, canonical_id
 
 -- name: not_understood

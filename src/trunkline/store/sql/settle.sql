@@ -13,7 +13,12 @@ settled AS (
       AND m.msg_id BETWEEN $1 AND $2
       AND m.plan_id = t.plan_id AND m.msg_id = t.msg_id
       AND (m.status IS NULL OR (/* guard */ AND m.final_at > (SELECT trunkline_now()) - /* late window */))
-    RETURNING m.plan_id, m.msg_id, m.account_id, m.callback_url, m.status, m.late
+    RETURNING m.plan_id, m.msg_id, m.account_id, m.callback_url, m.status, m.late, m.currency
+), freed AS (  -- what it holds of a purse is looked at from now on
+    UPDATE reserve SET due_at = (SELECT trunkline_now()) WHERE ctid = ANY (ARRAY(
+        SELECT r.tid FROM settled s CROSS JOIN LATERAL (
+            SELECT ctid AS tid FROM reserve WHERE plan_id = s.plan_id AND msg_id = s.msg_id OFFSET 0) AS r
+        WHERE s.currency IS NOT NULL))
 ), told AS (
     INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
     SELECT s.plan_id, lower(split_part(u.url, '/', 1) || '//' || split_part(split_part(u.url, '/', 3), '?', 1)), (SELECT trunkline_now()),
