@@ -66,7 +66,7 @@ class WithoutReceipt:
                     not_understood = last_code[state.plan_id, state.msg_id] == NOT_UNDERSTOOD
                     code = overdue(state.parts, [Outcome(*o) for o in state.outcomes], not_understood=not_understood)
                     moves.append(Move(state.plan_id, state.msg_id, Status.UNKNOWN, code, state.sent_at, False))
-                await settle.apply(conn, moves)
+                await settle.apply(conn, moves, of_parts=True)
         if moves:
             _log.info("message.without_receipt", count=len(moves))
         return len(moves)

@@ -34,8 +34,11 @@ settled AS (
 )
 
 -- name: apply
+-- $5: whether the messages have several parts, whose receipts may have told the network.
 WITH move AS (
-    SELECT t.*, (SELECT max(o.mccmnc) FROM part_outcome o WHERE o.plan_id = t.plan_id AND o.msg_id = t.msg_id) AS mccmnc
+    SELECT t.*, CASE WHEN $5::boolean THEN
+               (SELECT max(o.mccmnc) FROM part_outcome o WHERE o.plan_id = t.plan_id AND o.msg_id = t.msg_id)
+           END AS mccmnc
     FROM unnest($4::final_move[]) AS t
 ),
 -- include: settle
