@@ -18,6 +18,10 @@ check:
 fault *args:
     .venv/bin/pytest -m fault -q --timeout 900 {{args}}
 
+# what takes longer to install: Jasmin's SMPP server as a carrier (PyPI)
+nightly *args:
+    .venv/bin/pytest -m nightly -q --timeout 600 {{args}}
+
 # whole trips beside Kannel: same carrier, load and sink, the medians and their ratios (needs gcc, and apt as root once)
 bench-kannel reps="3":
     bench/kannel.sh run {{reps}}

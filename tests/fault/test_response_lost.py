@@ -82,16 +82,17 @@ def test_lost_without_a_receipt(folder: Path, database: str) -> None:
     trial(main())
 
 
-def test_late(folder: Path, database: str) -> None:
-    """Answers at twice the timer are taken all the same."""
+@sizes(15, 400, 30)
+def test_late(size: int, folder: Path, database: str) -> None:
+    """Answers at twice the timer are taken all the same: the messages are sent, and none is sent again."""
 
     async def main() -> None:
         async with installation(folder, database, resolve_after_s=20, timers=TIMERS, smsc={"answer_s": 2.0}) as it:
             client = await it.client()
-            await client.ask("send", count=15)
-            await it.sink.wait("final", 15)
+            await client.ask("send", count=size)
+            await it.sink.wait("final", size)
             await it.settled()
             await it.verified()
-            assert await fetchval(it.database, "SELECT count(*) FROM msg WHERE status = 2") == 15
+            assert await fetchval(it.database, "SELECT count(*) FROM msg WHERE status = 2 AND NOT resubmitted") == size
 
     trial(main())

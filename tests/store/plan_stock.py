@@ -43,6 +43,7 @@ INSERT INTO mt_later SELECT plan_id, msg_id, at + interval '1 day', 1, priority,
 INSERT INTO parked (carrier_id, canonical_id, source, destination, received_at, link_id, status, error_code)
     SELECT 1, 'p' || n, recipient, '12345', at, 1, 2, 0 FROM stock WHERE n <= 5000;
 INSERT INTO part_outcome SELECT plan_id, msg_id, 1, 2, 0, false, at FROM stock WHERE n > 15000;
+INSERT INTO concat SELECT msg_id, plan_id, hashtextextended(recipient, 0), 0 FROM stock WHERE n > 10000;
 INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
     SELECT plan_id, 'https://' || chr(97 + n / 4 % 3) || '.example', at, msg_id, 2, true, 'https://a.example/dlr'
     FROM stock WHERE n > 15000;

@@ -12,6 +12,7 @@ from inbound_ground import DESTINATION, PLAN, part
 from trunkline.domain.consent import Consent, Does, Scope
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.provisioning import Keyword, Provisioning
+from trunkline.domain.routes import Routes
 from trunkline.mo.keywords import default_text
 from trunkline.mt.reply import reply
 from trunkline.smpp.pdu import DeliverSm
@@ -277,7 +278,7 @@ def test_a_message_that_cannot_be_stored_opts_nobody_out(database: str) -> None:
 
 
 def test_no_route_no_answer() -> None:
-    nowhere = Provisioning(1, {}, {1: PLAN}, {}, {}, {}, {DESTINATION: 1}, {}, ())
+    nowhere = Provisioning(1, {}, {1: PLAN}, {}, {}, {}, {DESTINATION: 1}, {}, Routes([]))
     for known in (None, nowhere):
         assert reply(lambda known=known: known, PLAN, DESTINATION, RECIPIENT, "x", MsgIds().new(1)) is None
 

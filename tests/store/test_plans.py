@@ -17,7 +17,7 @@ from plan_stock import CARRIER, EPOCH, LINK, SET_UP, STOCK, Explaining, hold_sti
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import RequestKey, Submission
 from trunkline.runtime.clock import wall_ms
-from trunkline.store import db, hooks, inbound, optouts, queue, receipts, settling
+from trunkline.store import db, hooks, inbound, optouts, overdue, queue, receipts, settling
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
 from trunkline.store.inbound import InboundRow, Joined, PartRow, StoredPart
 from trunkline.store.optouts import Change
@@ -164,6 +164,16 @@ class Depth:
             Change(r["plan_id"], r["recipient"], sender, r["msg_id"], "start") for r in rows for sender in ("", "12345")
         ]
         await optouts.remove(conn, changes, actor="recipient")
+
+    async def references(self, conn: Any) -> None:
+        """Half of them have one."""
+        rows = await self.rows(7_501)
+        columns = [[r[name] for r in rows] for name in ("plan_id", "msg_id", "recipient")]
+        await conn.fetch(queue._SQL.references, *columns)
+
+    async def why_expired(self, conn: Any) -> None:
+        rows = [(r["plan_id"], r["msg_id"], CARRIER, 1, False) for r in await self.rows(1)]
+        await overdue.why_expired(conn, rows)
 
     async def accepted(self, conn: Any) -> None:
         rows = [
@@ -335,6 +345,8 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.claim", Depth.claim, 20),
     ("mt.claimed", Depth.claimed, 11),
     ("mt.claimed", Depth.claimed_of_quiet_plans, 15),
+    ("mt.references", Depth.references, 12),
+    ("upkeep.expired_context", Depth.why_expired, 20),
     ("mt.accepted", Depth.accepted, 20),
     ("mt.accepted_and_told", Depth.accepted_and_told, 33),
     ("mt.attempted", Depth.attempted, 16),

@@ -226,7 +226,8 @@ def test_a_message_cut_otherwise_goes_back_in_its_new_parts(database: str, cut: 
         epoch = await holder(conn)
         msg_id, other = await accepted(conn, parts=2), await accepted(conn, parts=2)
         await queue.give_back(conn, [back(msg_id, 0b11, tries=2, resubmitted=True), back(other, 0b11)])
-        mine, theirs = await claim(conn, epoch, 10)
+        (mine,) = await claim(conn, epoch, 10)  # alone: it is sent once more
+        (theirs,) = await claim(conn, epoch, 10, claim_no=2)
         stale = theirs._replace(claimed_at=theirs.claimed_at - dt.timedelta(seconds=1))
         await queue.cut_otherwise(conn, CARRIER, [(mine, cut), (stale, cut)])
         assert await rows(conn) == [(msg_id, (1 << cut) - 1, cut, 2, True)]

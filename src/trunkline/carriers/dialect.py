@@ -36,6 +36,14 @@ class Alphabet(StrEnum):
     ASCII = "ascii"
 
 
+class ReceiptedParts(StrEnum):
+    """Of which parts of a long text receipts come."""
+
+    ALL = "all"
+    FIRST = "first"
+    LAST = "last"
+
+
 class AddressType(NamedTuple):
     """Type of number and numbering plan (SMPP 3.4 §5.2.5, §5.2.6)."""
 
@@ -131,6 +139,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     err_profile: str | None = None  # None, gsm_map, twilio_like or table
     err_table: Mapping[str, str] = MappingProxyType({})  # err -> delivery code, of the profile "table"
     states: Mapping[str, int] = MappingProxyType({})  # further words of `stat`, upper case -> message_state
+    receipted_parts: ReceiptedParts = ReceiptedParts.ALL
     receipts_without_flag: bool = False  # a deliver_sm that reads like a receipt is one although esm_class is 0
     mcc_tlv: int | None = None  # tags of TLVs that carry the recipient's network
     mnc_tlv: int | None = None
@@ -149,6 +158,15 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
             return None
         table = self.err_table if self.err_profile == "table" else ERR_PROFILES[self.err_profile]
         return table.get(err) or table.get(err.lstrip("0") or "0")
+
+    def is_receipted(self, part_no: int, parts: int) -> bool:
+        """Whether a receipt comes of this part of a message of so many."""
+        match self.receipted_parts:
+            case ReceiptedParts.ALL:
+                return True
+            case ReceiptedParts.FIRST:
+                return part_no == 1
+        return part_no == parts
 
 
 PLAIN = Dialect()
@@ -283,6 +301,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "err_profile": _profile,
     "err_table": _err_table,
     "states": _states,
+    "receipted_parts": _one_of(ReceiptedParts),
     "receipts_without_flag": _flag,
     "mcc_tlv": _tag,
     "mnc_tlv": _tag,

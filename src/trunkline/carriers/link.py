@@ -13,6 +13,7 @@ from trunkline.runtime import clock, log, metrics
 from trunkline.smpp import pdu as p
 from trunkline.smpp.errors import BindRefused, SmppError
 from trunkline.smpp.esme import EsmeHandler, EsmeSession, connect
+from trunkline.smpp.status import ESME_RINVPASWD, ESME_RINVSYSID, ESME_RINVSYSTYP
 from trunkline.smpp.timers import Timers, reconnect_delay_s
 from trunkline.smpp.wire import End
 
@@ -23,6 +24,8 @@ _BINDS: dict[str, type[p.BindTransceiver] | type[p.BindTransmitter] | type[p.Bin
     "transmitter": p.BindTransmitter,
     "receiver": p.BindReceiver,
 }
+# Statuses of a bind that say: not with these credentials, whichever bind asks.
+_CREDENTIALS = frozenset({ESME_RINVPASWD, ESME_RINVSYSID, ESME_RINVSYSTYP})
 # So long bound before the pauses start anew: a carrier that drops every bind at once is not stormed.
 _STEADY_S = 30.0
 _LAST_ANSWERS_S = 10.0
@@ -45,16 +48,48 @@ class LinkOwner(Protocol):
     def room_changed(self) -> None: ...
 
 
+class Credentials:
+    """What the binds of one row share: while the carrier refuses the credentials one of them asks again, and the others
+    wait. Several that ask in the same seconds are how accounts are locked."""
+
+    def __init__(self) -> None:
+        self._asker: Link | None = None
+        self._taken = asyncio.Event()
+        self._taken.set()
+
+    async def turn(self, link: Link) -> None:
+        """Returns once `link` may bind."""
+        if self._asker is not link:
+            await self._taken.wait()
+
+    def told(self, link: Link, error: SmppError | None) -> None:
+        """How a bind of `link` ended."""
+        if isinstance(error, BindRefused) and error.command_status in _CREDENTIALS:
+            self._asker = self._asker or link
+            self._taken.clear()
+        elif error is None or self._asker is link:
+            self._asker = None
+            self._taken.set()
+
+
 class Link(EsmeHandler):
     """Keeps one session bound until it is drained. `link_id` is the row of credentials, `name` tells binds apart."""
 
-    def __init__(self, spec: LinkSpec, number: int, owner: LinkOwner, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        spec: LinkSpec,
+        number: int,
+        owner: LinkOwner,
+        tls: ssl.SSLContext | None,
+        credentials: Credentials | None = None,
+    ) -> None:
         self.spec = spec
         self.link_id = spec.link_id
         self.name = f"{spec.name}/{number}"
         self.session: EsmeSession | None = None
         self._owner = owner
         self._tls = tls
+        self._credentials = credentials or Credentials()
         self._ended = asyncio.Event()
         self._draining = False
         self._recycling: asyncio.Task[None] | None = None
@@ -66,9 +101,11 @@ class Link(EsmeHandler):
         attempt = 0
         while not self._draining:
             self._ended.clear()
+            await self._credentials.turn(self)
             try:
                 self.session = await self._connect()
             except SmppError as error:
+                self._credentials.told(self, error)
                 reason = f"bind refused: {error}" if isinstance(error, BindRefused) else str(error)
                 log.alarm("link_down", self.name, True, reason=reason)
             else:
@@ -81,6 +118,7 @@ class Link(EsmeHandler):
                 await clock.sleep(pause)
 
     async def _bound(self) -> None:
+        self._credentials.told(self, None)
         self._bound_at = self._loop_time
         self._up.value = 1
         log.alarm("link_down", self.name, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from trunkline.carriers.link import Link, LinkOwner
+from trunkline.carriers.link import Credentials, Link, LinkOwner
 from trunkline.domain.provisioning import Carrier
 from trunkline.smpp import pdu as p
 from trunkline.smpp.esme import EsmeSession
@@ -16,9 +16,10 @@ class Pool:
 
     def __init__(self, carrier: Carrier, owner: LinkOwner, tls: ssl.SSLContext | None = None) -> None:
         self.carrier = carrier
-        self.links = [
-            Link(spec, number, owner, tls) for spec in carrier.links for number in range(1, spec.bind_count + 1)
-        ]
+        self.links: list[Link] = []
+        for spec in carrier.links:
+            shared = Credentials()
+            self.links += [Link(spec, number, owner, tls, shared) for number in range(1, spec.bind_count + 1)]
         self._senders = [link for link in self.links if link.spec.bind_mode != "receiver"]
         self._next = 0
         self._current: tuple[Link, EsmeSession] | None = None

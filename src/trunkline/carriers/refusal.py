@@ -146,21 +146,6 @@ def meaning(command_status: int, generic_nack: bool = False, own: Mapping[int, R
     return own.get(command_status) or TABLE.get(command_status, OTHER)
 
 
-# After these a message waits in the queue; if it does so to the end of its validity, that is why.
-_WAITING = frozenset({Action.SLOW_DOWN, Action.LINK_STATE, Action.FINAL_OR_PAUSE, Action.WITHOUT_TLVS_ONCE})
-_NO_TURN, _NO_LINK = 702, 461
-
-
-def code_of_wait(last_status: int | None, was_up: bool, own: Mapping[int, Refusal] = _NO_OWN) -> int:
-    """The delivery code of a message that waited to the end of its validity: its carrier slowed us down, said that we
-    are not bound or was paused (by the `last_status` that the message got), had no link, or the turn did not come."""
-    if last_status is not None:
-        refusal = meaning(last_status, own=own)
-        if refusal.action in _WAITING:
-            return int(refusal.final_code)
-    return _NO_TURN if was_up else _NO_LINK
-
-
 def own_refusal(command_status: int, action: Action, final_code: str) -> Refusal:
     """A carrier's own meaning of a status; the specification's name is kept where there is one."""
     known = TABLE.get(command_status, OTHER)

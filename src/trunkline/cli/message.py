@@ -150,6 +150,8 @@ def told(event: Event) -> str:
             part = f" for part {row['part_no']}" if row.get("part_no") else ""
             return f"receipt {said}{part} from {_place(row)}: {_outcome(row)}{late}"
         case "part_ended":
+            if row["status"] == Status.SENT:
+                return f"part {row['part_no']}: its carrier sends no receipt of it"
             how = "at submission" if row["at_submit"] else "by its receipt"
             return f"part {row['part_no']} ended {how}: {_outcome(row)}"
         case "final":

@@ -25,7 +25,7 @@ from trunkline.mt.outbox import Outbox
 from trunkline.mt.outcome import LINK_LOST, NO_RESPONSE, OPTED_OUT, QUARANTINED, Outcomes
 from trunkline.mt.plan_rates import PlanRates
 from trunkline.mt.route import Router, nothing_measured
-from trunkline.mt.submit import Ticket, submits, tickets
+from trunkline.mt.submit import POISON, Ticket, submits, tickets
 from trunkline.mt.turns import Share, Terms, Turns, in_turn
 from trunkline.runtime import clock, log, metrics
 from trunkline.store import queue
@@ -33,6 +33,7 @@ from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.queue import ANY_PARTS, Claimed, Content
 
 _log = log.get_logger()
+_LATE = metrics.counter("trunkline_submit_late", "Responses that came after their timer, by carrier.", "carrier")
 _ROUND_TRIP = metrics.histogram("trunkline_submit_seconds", "From submit_sm to its response.", "carrier")
 _THROTTLED = metrics.counter("trunkline_carrier_throttled", "Answers that said it was too much.", "carrier")
 
@@ -82,7 +83,7 @@ class Dispatch:
         self._may_write = may_write
         self._standing = Standing(dsn, name="dispatch")
         self._wake = asyncio.Event()
-        self._outbox = Outbox(pool, self.throttle, outcomes, may_write=may_write, emptier=self._wake.set)
+        self._outbox = Outbox(pool, self.throttle, outcomes, may_write=may_write, at=self._at, emptier=self._wake.set)
         self._turns = Turns()
         self._plan_rates = PlanRates()
         self._scanned_at = self._reset_at = float("-inf")
@@ -95,6 +96,7 @@ class Dispatch:
         self._loop = asyncio.get_running_loop()
         self._throttled = _THROTTLED.of(pool.carrier.name)
         self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
+        self._late = _LATE.of(pool.carrier.name)
 
     @property
     def takes(self) -> bool:
@@ -172,8 +174,8 @@ class Dispatch:
         """One claim, or one step with what was claimed before. Returns whether there may be more to do at once."""
         now = self._loop.time()
         self._outbox.write(now)
-        if len(self.objections) and self._clock is not None:
-            self.objections.expire(self._clock[1] + dt.timedelta(seconds=now - self._clock[0]))
+        if len(self.objections):
+            self._outbox.stop(self.objections.expire(self._at(now)))
         if self._lost.due(now) and await self._lost.take_back(await self._standing.get(), now):
             self._reset_at = float("-inf")  # it may lie below the floors
         free = self._room(now)
@@ -212,7 +214,7 @@ class Dispatch:
             _log.warning("dispatch.late", carrier=self.pool.carrier.name, count=len(claimed))
             self._late_until = self._loop.time() + _LATE_PAUSE_S
         self._submit_all(zip(claimed, contents, choices, strict=True), at, read_at + _WRITE_WITHIN_S)
-        if len(claimed) < _FEW:
+        if len(claimed) < _FEW and not claimed[0].resubmitted:  # those come one by one
             await clock.sleep(_GATHER_S)
         return True
 
@@ -273,11 +275,16 @@ class Dispatch:
     async def _time(self, conn: Connection) -> dt.datetime:
         """The database's clock, read once a second and carried on by our own in between."""
         now = self._loop.time()
-        if self._clock is None or now - self._clock[0] > 1.0:
+        if now - self._clock[0] > 1.0:
             self._clock = (now, await queue.database_now(conn))
-        return self._clock[1] + dt.timedelta(seconds=now - self._clock[0])
+        return self._at(now)
 
-    _clock: tuple[float, dt.datetime] | None = None
+    _clock = (float("-inf"), dt.datetime.min.replace(tzinfo=dt.UTC))
+
+    def _at(self, now: float) -> dt.datetime:
+        """The same without asking; long ago, before it was ever asked."""
+        read_at, at = self._clock
+        return at if read_at == float("-inf") else at + dt.timedelta(seconds=now - read_at)
 
     # Submitting.
 
@@ -286,12 +293,10 @@ class Dispatch:
     ) -> None:
         provisioning = self._provisioning()
         for message, content, choice in batch:
-            if content is None or content.status is not None:
-                self._end(message, content, "over", QUARANTINED)  # the guard keeps a final status as it is
-                continue
-            if message.expires_at <= now:
+            is_over = content is None or content.status is not None
+            if content is None or is_over or message.expires_at <= now:
                 for ticket in tickets(message, content):
-                    self._outcomes.expired(ticket)
+                    (self._outcomes.over if is_over else self._outcomes.expired)(ticket)
                 continue
             if content.opted_out:
                 self._end(message, content, "opted_out", OPTED_OUT)
@@ -310,7 +315,7 @@ class Dispatch:
                 continue
             try:
                 parts = submits(message, content, self._dialect, now, choice)
-            except (ValueError, LookupError) as error:
+            except POISON as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)
                 continue
@@ -332,7 +337,9 @@ class Dispatch:
     ) -> None:
         assert isinstance(token, Ticket)
         now = self._loop.time()
-        if not late:
+        if late:
+            self._late.value += 1
+        else:
             self._round_trip.observe(now - token.submitted_at)
             self.throttle.answered(now - token.submitted_at)
             self._outbox.answered(token)
@@ -340,7 +347,7 @@ class Dispatch:
             self._outcomes.accepted(token, link.link_id, message_id)
             self.throttle.accepted()
             if self.objections.stand:
-                self.objections.accepted()
+                self._outbox.stop(self.objections.accepted())
         else:
             self._refused(link, token, command_status, nacked, now)
         if self._outbox or self._wants_room:
@@ -355,7 +362,8 @@ class Dispatch:
             return
         if action is Action.OTHER_BIND_ONCE and first:
             self._outbox.over_another_link(token, link)
-        self._outcomes.refused(token, link.link_id, command_status, nacked=nacked)
+        if self._outcomes.refused(token, link.link_id, command_status, nacked=nacked):
+            self._outbox.stop([token])
         if action is Action.SLOW_DOWN:
             self._throttled.value += 1
             self.throttle.refused(clock.monotonic_s())

@@ -4,9 +4,10 @@ lets it."""
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from trunkline.carriers.link import Link
@@ -34,13 +35,16 @@ class Outbox:
         outcomes: Outcomes,
         *,
         may_write: Callable[[], bool],
+        at: Callable[[float], dt.datetime],
         emptier: Callable[[], None],
     ) -> None:
-        """`may_write`: whether our lease still holds for a socket write; `emptier` is told when the timer wrote."""
+        """`may_write`: whether our lease still holds for a socket write; `at`: the database's time at one of the event
+        loop's; `emptier` is told when the timer wrote."""
         self._pool = pool
         self._throttle = throttle
         self._outcomes = outcomes
         self._may_write = may_write
+        self._at = at
         self._emptier = emptier
         self._waiting: deque[tuple[SubmitSm, Ticket, float]] = deque()
         self._unanswered: Counter[PlanId] = Counter()
@@ -88,9 +92,12 @@ class Outbox:
             self._timer = self._loop.call_later(math.ceil(wait_s * 1000) / 1000, self._due)
 
     def _hand_over(self, room: int, now: float) -> int:
-        waiting, count = self._waiting, 0
+        waiting, count, at = self._waiting, 0, self._at(now)
         while waiting and count < room:
             pdu, ticket, _ = waiting[0]
+            if ticket.claimed.expires_at <= at:  # of a message that is sent in steps
+                self._outcomes.expired(waiting.popleft()[1])
+                continue
             ticket.submitted_at = now
             key = (ticket.claimed.msg_id, ticket.part_no)
             try:
@@ -99,16 +106,25 @@ class Outbox:
             except NotSent:
                 continue  # that link has just ended: the pool offers another, or none
             except EncodeError as error:
+                waiting.popleft()
                 log.alarm("message_quarantined", str(ticket.claimed.msg_id), True, error=log.explained(error))
                 self._outcomes.failed(ticket, "quarantined", QUARANTINED)
-            else:
-                count += 1
-                self._unanswered[ticket.claimed.plan_id] += 1
-            if self._refused_on:
-                self._refused_on.pop(key, None)
+                self.stop([ticket])
+                continue
             waiting.popleft()
             self._begun = ticket.claimed
+            self._unanswered[ticket.claimed.plan_id] += 1
+            count += 1
+            if self._refused_on:
+                self._refused_on.pop(key, None)
         return count
+
+    def stop(self, ended: Iterable[Ticket]) -> None:
+        """Parts ended for good: those behind them that are not written yet never are."""
+        ids = {ticket.claimed.msg_id for ticket in ended if ticket.parts > 1}
+        for waiting in [entry for entry in self._waiting if entry[1].claimed.msg_id in ids] if ids else ():
+            self._waiting.remove(waiting)
+            self._outcomes.over(waiting[1])
 
     def _give_back(self, now: float) -> None:
         """What waited too long goes back to the queue, but for the rest of a message that was begun."""

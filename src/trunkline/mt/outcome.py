@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from trunkline.carriers.dialect import Dialect, canonical_id
-from trunkline.carriers.refusal import Action, code_of_wait, meaning
+from trunkline.carriers.refusal import Action, meaning
 from trunkline.domain.ids import created_at
 from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.domain.routes import Choice
@@ -20,6 +20,7 @@ from trunkline.mt.submit import Ticket
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
+from trunkline.settle.expire import expire
 from trunkline.store import overdue, queue
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.queue import AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Requeued
@@ -31,7 +32,6 @@ _ANSWERS = metrics.counter("trunkline_submit_answers", "submit_sm_resp by what t
 
 LINK_LOST, NO_RESPONSE, QUARANTINED, NO_ROUTE = 901, 902, 904, 304
 OPTED_OUT, QUIET_HOURS = 605, 606
-_EXPIRED = "expired"
 _AGAIN_S = 0.2
 _THROTTLED_PAUSE_S = 1.0
 _HELD_BACK_S = 30.0
@@ -47,14 +47,15 @@ _OUTCOMES = {Action.SLOW_DOWN: "throttled", Action.OTHER_CARRIER: FOR_GOOD}
 
 
 class Ending(NamedTuple):
-    """A part's attempt that was not accepted, and what follows: again at once (`again_in_s` 0), later, or the end."""
+    """A part's attempt that was not accepted, and what follows: again at once (`again_in_s` 0), later, or the end, with
+    `final_code`; without one the message had ended before, or (`expired`) what the carrier said last tells why."""
 
     ticket: Ticket
     link_id: int | None
     outcome: str
     command_status: int | None
     again_in_s: float | None
-    final_code: int
+    final_code: int | None
     counts: bool  # uses up one of the message's tries
     carrier_id: CarrierId | None = None  # again at another carrier
     routed: int | None = None
@@ -127,8 +128,8 @@ class Outcomes:
             )
         )
 
-    def refused(self, ticket: Ticket, link_id: int, command_status: int, *, nacked: bool = False) -> Action:
-        """Any other status. What it means is the table's; returns the action for the dispatcher's own part of it."""
+    def refused(self, ticket: Ticket, link_id: int, command_status: int, *, nacked: bool = False) -> bool:
+        """Any other status. What it means is the table's. Returns whether it is the end of the part."""
         refusal = meaning(command_status, nacked, self.dialect.refusals)
         _ANSWERS.of(refusal.action).value += 1
         code, action = int(refusal.final_code), refusal.action
@@ -156,7 +157,7 @@ class Outcomes:
         self.endings.add(
             Ending(ticket, link_id, outcome, command_status, again, code, counts, next_carrier, choice.routed)
         )
-        return action
+        return again is None
 
     def _next_carrier(self, action: Action, choice: Choice) -> CarrierId | None:
         """Who may be tried at once instead: the next of the routes that is up and has not refused it."""
@@ -190,12 +191,16 @@ class Outcomes:
         self.cuts.add((claimed, parts))
 
     def failed(self, ticket: Ticket, reason: str, code: int) -> None:
-        """The message ends before anything was written: it cannot be encoded, has no route, is over."""
+        """The message ends before anything was written: it cannot be encoded, has no route."""
         self.endings.add(Ending(ticket, None, reason, None, None, code, False))
 
+    def over(self, ticket: Ticket) -> None:
+        """The message has ended otherwise: this part is not sent any more, and decides nothing."""
+        self.endings.add(Ending(ticket, None, "over", None, None, None, False))
+
     def expired(self, ticket: Ticket) -> None:
-        """Its validity was over when it was claimed; why it waited so long is looked up."""
-        self.endings.add(Ending(ticket, None, _EXPIRED, None, None, 0, False))
+        """The message's validity ended before the part was written."""
+        self.endings.add(Ending(ticket, None, "expired", None, None, None, False))
 
     def held(self, ticket: Ticket, until: dt.datetime) -> None:
         """It is quiet where the recipient is: the part waits, or ends where its validity ends before."""
@@ -212,17 +217,29 @@ class Outcomes:
 
     async def _write_accepted(self, batch: list[AcceptedPart]) -> None:
         telling = [plan_id for plan_id in {row.plan_id for row in batch} if self._tells_sent(plan_id)]
+        silent = [
+            PartOutcome(row.plan_id, row.msg_id, row.part_no, Status.SENT, 0)
+            for row in batch
+            if row.parts > 1 and not self.dialect.is_receipted(row.part_no, row.parts)
+        ]
         while True:
             try:
                 conn = await self._accepted_on.get()
-                await queue.parts_accepted(conn, self.carrier_id, batch, telling)
+                if silent:
+                    async with conn.transaction():
+                        await queue.parts_accepted(conn, self.carrier_id, batch, telling)
+                        await settle.store_parts(conn, silent)
+                else:
+                    await queue.parts_accepted(conn, self.carrier_id, batch, telling)
                 break
             except DatabaseError as error:
                 await self._wait_for_database(self._accepted_on, error)
         try:
             await self._look(conn, self.carrier_id, [row.canonical_id for row in batch])
+            if silent:
+                await settle.settle_parts(conn, {(o.plan_id, o.msg_id) for o in silent})
         except DatabaseError as error:
-            # Upkeep looks again at receipts that are parked although their part is known.
+            # Upkeep looks again at receipts that are parked although their part is known, and at parts.
             _log.warning("outcome.look_failed", error=log.explained(error))
             self._accepted_on.abandon()
 
@@ -248,10 +265,12 @@ class Outcomes:
             try:
                 conn = await self._ended_on.get()
                 async with conn.transaction():
-                    partly_refused = await self._store_endings(conn, batch)
-                if partly_refused:
-                    # After the commit, in a new snapshot: another part may have been told at the same instant.
-                    await settle.settle_parts(conn, partly_refused)
+                    several = await self._store_endings(conn, batch)
+                if several:
+                    # After the commit, in a new snapshot: another part may have been told at the same instant. And what
+                    # was accepted before is seen: it decides about the code.
+                    await self.accepts.written()
+                    await settle.settle_parts(conn, several)
                 break
             except DatabaseError as error:
                 await self._wait_for_database(self._ended_on, error)
@@ -265,7 +284,6 @@ class Outcomes:
 
     async def _store_endings(self, conn: Connection, batch: Sequence[Ending]) -> set[settle.Message]:
         now = await queue.database_now(conn)
-        batch = await self._explained(conn, batch)
         next_at = {id(e): _next_at(e, now) for e in batch}
         standing = await queue.parts_attempted(
             conn,
@@ -287,49 +305,26 @@ class Outcomes:
             ],
         )
         mine = [e for e in batch if (e.ticket.claimed.plan_id, e.ticket.claimed.msg_id, e.ticket.part_no) in standing]
-        back, later, moves, outcomes = [], [], [], []
+        back, later = [], []
         for ending in mine:
             at = next_at[id(ending)]
-            if at is None:
-                claimed = ending.ticket.claimed
-                if ending.ticket.parts == 1:
-                    moves.append(
-                        Move(claimed.plan_id, claimed.msg_id, Status.FAILED, ending.final_code, None,
-                             claimed.resubmitted)
-                    )  # fmt: skip
-                else:
-                    outcomes.append(
-                        PartOutcome(claimed.plan_id, claimed.msg_id, ending.ticket.part_no, Status.FAILED,
-                                    ending.final_code)
-                    )  # fmt: skip
-            elif at <= now:
+            if at is not None and at <= now:
                 back.append(self._requeue(ending))
-            else:
+            elif at is not None:
                 later.append((self._requeue(ending), at))
         if back:
             elsewhere = any(row.carrier_id != self.carrier_id for row in back)
             await queue.give_back(conn, _one_row_each([(row, now) for row in back], with_time=False), wake=elsewhere)
         if later:
             await queue.put_off(conn, _one_row_each(later, with_time=True))
-        if moves:
-            await settle.apply(conn, moves)
-        if outcomes:
-            await settle.store_parts(conn, outcomes)
-        return {(o.plan_id, o.msg_id) for o in outcomes}
-
-    async def _explained(self, conn: Connection, batch: Sequence[Ending]) -> Sequence[Ending]:
-        """The batch with the codes of what expired."""
-        expired = [e.ticket.claimed for e in batch if e.outcome == _EXPIRED]
-        if not expired:
-            return batch
-        found = await overdue.waits(
-            conn, [(c.plan_id, c.msg_id, self.carrier_id, c.missing, c.resubmitted) for c in expired]
-        )
-        codes = {e.msg_id: code_of_wait(e.last_status, e.was_up, self.dialect.refusals) for e in found}
-        return [
-            e._replace(final_code=codes.get(e.ticket.claimed.msg_id, 702)) if e.outcome == _EXPIRED else e
-            for e in batch
-        ]
+        several = await _end(conn, [ending for ending in mine if next_at[id(ending)] is None])
+        if expired := [self._requeue(ending) for ending in mine if ending.outcome == "expired"]:
+            rows = [
+                (row.plan_id, row.msg_id, row.carrier_id, row.missing, row.resubmitted)
+                for row in _one_row_each([(row, now) for row in expired], with_time=False)
+            ]
+            several |= await expire(conn, await overdue.why_expired(conn, rows))
+        return several
 
     def _requeue(self, ending: Ending) -> Requeued:
         claimed = ending.ticket.claimed
@@ -344,6 +339,24 @@ class Outcomes:
             claimed.resubmitted,
             claimed.expires_at,
         )
+
+
+async def _end(conn: Connection, endings: Sequence[Ending]) -> set[settle.Message]:
+    """Parts that were refused for good, or never will be sent. Returns the messages with several parts."""
+    moves, outcomes = [], []
+    for ending in endings:
+        claimed, code = ending.ticket.claimed, ending.final_code
+        if code is None:
+            continue
+        if ending.ticket.parts == 1:
+            moves.append(Move(claimed.plan_id, claimed.msg_id, Status.FAILED, code, None, claimed.resubmitted))
+        else:
+            outcomes.append(PartOutcome(claimed.plan_id, claimed.msg_id, ending.ticket.part_no, Status.FAILED, code))
+    if moves:
+        await settle.apply(conn, moves)
+    if outcomes:
+        await settle.store_parts(conn, outcomes)
+    return {(o.plan_id, o.msg_id) for o in outcomes}
 
 
 def _next_at(ending: Ending, now: dt.datetime) -> dt.datetime | None:

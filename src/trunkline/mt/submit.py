@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import lru_cache
-from uuid import UUID
 
 from trunkline.carriers.dialect import Dialect
 from trunkline.carriers.encode import destination_address, encode_parts, source_address
@@ -15,6 +14,8 @@ from trunkline.store.queue import Claimed, Content
 from trunkline.text.segment import Encoding
 from trunkline.text.transliterate import gsm7_form
 
+# What `submits` may raise, by mistake: a message that cannot be encoded does not end the others' trip.
+POISON = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _WITH_RECEIPT = 1  # registered_delivery (SMPP 3.4 §5.2.17): a receipt for either final outcome
 
 
@@ -56,7 +57,7 @@ def submits(
     text = content.body
     if content.encoding == Encoding.TRANSLITERATED:
         text = gsm7_form(text) or text
-    parts = encode_parts(text, dialect, _reference(claimed.msg_id))
+    parts = encode_parts(text, dialect, content.reference)
     total, missing = len(parts), claimed.missing
     if total != content.parts:
         if missing != (1 << content.parts) - 1:
@@ -86,11 +87,6 @@ def submits(
         for part_no, part in enumerate(parts, start=1)
         if missing >> (part_no - 1) & 1
     ]
-
-
-def _reference(msg_id: UUID) -> int:
-    """The concatenation reference of a message: from its id, so that a part sent again carries the same one."""
-    return (msg_id.int >> 48) & 0x3FFF
 
 
 @lru_cache(maxsize=4096)

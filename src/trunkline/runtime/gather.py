@@ -30,6 +30,8 @@ class Gather(Generic[T]):
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._writing = self._written = 0
+        self._stepped = asyncio.Event()
 
     def add(self, item: T) -> None:
         """Takes one item; returns at once."""
@@ -52,10 +54,21 @@ class Gather(Generic[T]):
                 self._some.clear()
             else:
                 batch, self._items = self._items[: self._most], self._items[self._most :]
+            self._writing = len(batch)
             await self._write(batch)
+            self._written += self._writing
+            self._writing = 0
+            self._stepped.set()
             if not self._items:
                 self._idle.set()
 
     async def drained(self) -> None:
         """Returns once everything that was taken is written."""
         await self._idle.wait()
+
+    async def written(self) -> None:
+        """Returns once everything that was taken up to now is written, whatever comes meanwhile."""
+        upto = self._written + self._writing + len(self._items)
+        while self._written < upto:
+            self._stepped.clear()
+            await self._stepped.wait()

@@ -82,9 +82,9 @@ def _deciding_once(matched: Sequence[MatchedReceipt]) -> Sequence[MatchedReceipt
 
 
 async def store_parts(conn: Connection, outcomes: Sequence[PartOutcome]) -> None:
-    """Parts (of messages with several) that were refused at submit or given up. Once this is committed, call
-    `settle_parts` for their messages."""
-    await settling.parts_refused(conn, outcomes)
+    """Parts (of messages with several) that were refused at submit or given up, or that no receipt will come of. Once
+    this is committed, call `settle_parts` for their messages."""
+    await settling.parts_ended(conn, outcomes)
 
 
 async def settle_parts(conn: Connection, messages: Collection[Message]) -> set[Message]:

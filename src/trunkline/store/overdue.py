@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.domain.provisioning import CarrierId, PlanId
+from trunkline.domain.status import Status
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 from trunkline.store.queue import columns
@@ -42,9 +43,9 @@ class Expired(NamedTuple):
     missing: int
     parts: int
     was_up: bool  # the carrier had a link up at some time since the message was accepted
-    last_status: int | None  # command_status of its last attempt
+    last_status: int | None  # command_status that the carrier answered last
     resubmitted: bool
-    dialect: str | None  # of the carrier, as JSON
+    dialect: str | None  # the carrier's, as JSON
 
 
 class Unreceipted(NamedTuple):
@@ -80,18 +81,18 @@ async def mark_resubmitted(conn: Connection, messages: Sequence[tuple[PlanId, UU
     await conn.execute(_SQL.mark_resubmitted, *columns(messages, 2))
 
 
-async def take_expired(conn: Connection) -> list[Expired]:
-    """Takes what waits in the queues beyond its validity, at most 1000 of each."""
+async def take_expired(conn: Connection) -> tuple[int, list[Expired]]:
+    """Takes what waits in the queues beyond its validity, at most 1000 of each. Returns how many rows there were, and
+    those of messages that are not final."""
     rows = [*await conn.fetch(_SQL.expired_queued), *await conn.fetch(_SQL.expired_later)]
+    return len(rows), await why_expired(conn, [tuple(row) for row in rows])
+
+
+async def why_expired(conn: Connection, rows: Sequence[tuple[PlanId, UUID, CarrierId, int, bool]]) -> list[Expired]:
+    """What kept messages (plan, id, carrier, missing parts, resubmitted) in the queue; none of those that are final."""
     if not rows:
         return []
-    return await waits(conn, [tuple(row) for row in rows])
-
-
-async def waits(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Expired]:
-    """What kept messages from going out: (plan, message, carrier, parts still to be submitted, resubmitted) of each."""
-    found = await conn.fetch(_SQL.expired_context, *columns(rows, 5))
-    return [Expired(*row) for row in found]
+    return [Expired(*row) for row in await conn.fetch(_SQL.expired_context, *columns(rows, 5))]
 
 
 async def without_receipt(conn: Connection, first: UUID, last: UUID, grace_s: int) -> list[Unreceipted]:
@@ -99,6 +100,11 @@ async def without_receipt(conn: Connection, first: UUID, last: UUID, grace_s: in
     return [Unreceipted(*row) for row in await conn.fetch(_SQL.without_receipt, first, last, grace_s)]
 
 
-async def open_parts(conn: Connection) -> Sequence[tuple[PlanId, UUID]]:
-    """Messages with several parts that got an outcome in the last ten minutes."""
-    return [(row[0], row[1]) for row in await conn.fetch(_SQL.open_parts)]
+async def open_parts(conn: Connection, since: dt.datetime) -> Sequence[tuple[PlanId, UUID]]:
+    """Messages with several parts that nobody looked at when a part ended, since then; at most 1000."""
+    return [(row[0], row[1]) for row in await conn.fetch(_SQL.open_parts, since, Status.FAILED)]
+
+
+async def forget_parts(conn: Connection) -> int:
+    """Removes what is kept of parts of messages of long ago, at most 1000 rows of each kind. Returns how many."""
+    return int(await conn.fetchval(_SQL.forget_parts))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -59,6 +60,7 @@ class Content(NamedTuple):
     mccmnc: str | None = None
     opted_out: bool = False  # the recipient, and the message is no reply to him
     is_reply: bool = False
+    reference: int = 0  # of the concatenation, where there are several parts: the message's own for good
 
 
 class AcceptedPart(NamedTuple):
@@ -220,19 +222,38 @@ async def unclaim(conn: Connection, carrier_id: CarrierId, epoch: int, claims: S
     return len(await conn.fetch(_SQL.unclaim, carrier_id, epoch, claims))
 
 
-async def contents(
-    conn: Connection, claimed: Sequence[Claimed], quiet: Collection[PlanId] = ()
-) -> list[Content | None]:
+async def contents(conn: Connection, claimed: Sequence[Claimed], quiet: Container[PlanId] = ()) -> list[Content | None]:
     """What to submit of each, in order; None where the message is gone (retired meanwhile).
 
     Of messages of the plans `quiet` it tells whether they are replies.
     """
     ids = [c.msg_id for c in claimed]
     keys = [(c.plan_id, c.msg_id) for c in claimed]
-    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids), list(quiet))
+    plans = {c.plan_id for c in claimed}
+    rows = await conn.fetch(_SQL.claimed, keys, min(ids), max(ids), list(plans), [one for one in plans if one in quiet])
     found: list[Content | None] = [None] * len(claimed)
+    several: dict[tuple[PlanId, UUID], tuple[int, Content]] = {}
     for row in rows:
-        found[row[0] - 1] = Content(*tuple(row)[1:])
+        place = row[0] - 1
+        content = found[place] = Content(*tuple(row)[1:])
+        if content.parts > 1 and content.recipient is not None:
+            several[keys[place]] = (place, content)
+    if several:
+        wanted = [(*key, content.recipient) for key, (_, content) in several.items()]
+        for key, reference in (await _references(conn, sorted(wanted, key=itemgetter(1)))).items():
+            place, content = several[key]
+            found[place] = content._replace(reference=reference)
+    return found
+
+
+async def _references(
+    conn: Connection, messages: Sequence[tuple[PlanId, UUID, str | None]]
+) -> dict[tuple[PlanId, UUID], int]:
+    """The concatenation references of messages (plan, id, recipient); new ones are each recipient's in turn."""
+    found: dict[tuple[PlanId, UUID], int] = {}
+    while left := [message for message in messages if message[:2] not in found]:
+        # Where another session was faster its turn is seen the next time.
+        found |= {(row[0], row[1]): row[2] for row in await conn.fetch(_SQL.references, *columns(left, 3))}
     return found
 
 

@@ -378,18 +378,30 @@ CREATE TABLE attempt (
 ) PARTITION BY RANGE (ended_at);
 CREATE INDEX attempt_msg ON attempt (plan_id, msg_id);
 
--- Where the parts of a message with several parts ended. Written first, counted after the commit.
+-- Where the parts of a message with several parts ended. Written first, counted after the commit. SENT: accepted, and no
+-- receipt will tell more.
 CREATE TABLE part_outcome (
     plan_id     integer NOT NULL,
     msg_id      uuid NOT NULL,
     part_no     smallint NOT NULL,
     status      smallint NOT NULL,
     error_code  smallint NOT NULL,
-    at_submit   boolean NOT NULL,               -- refused in submit_sm_resp (else told by a receipt)
+    at_submit   boolean NOT NULL,               -- told at submit, or given up (else told by a receipt)
     at          timestamptz NOT NULL,
     PRIMARY KEY (plan_id, msg_id, part_no)
 );
 CREATE INDEX part_outcome_at ON part_outcome (at);
+
+-- The concatenation references of messages with several parts: those to one recipient in turn, so that no handset takes
+-- parts of two messages for one. Given at a message's first claim, and its own from then on.
+CREATE TABLE concat (
+    msg_id          uuid NOT NULL,
+    plan_id         integer NOT NULL,
+    recipient_hash  bigint NOT NULL,            -- two recipients with one hash share their turns, which does no harm
+    turn            bigint NOT NULL,            -- its low 8 or 16 bits go into the header
+    PRIMARY KEY (msg_id, plan_id),
+    UNIQUE (recipient_hash, turn)
+);
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- What carriers tell us: append only

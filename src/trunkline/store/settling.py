@@ -23,7 +23,12 @@ def _guard() -> str:
 
 _SQL = Queries(
     "settle",
-    {"guard": _guard(), "late window": f"interval '{LATE_DAYS} days'", "UNKNOWN": str(int(Status.UNKNOWN))},
+    {
+        "guard": _guard(),
+        "late window": f"interval '{LATE_DAYS} days'",
+        "SENT": str(int(Status.SENT)),
+        "UNKNOWN": str(int(Status.UNKNOWN)),
+    },
 )
 
 
@@ -114,9 +119,10 @@ async def apply_receipts(
     return {(row[0], row[1]) for row in rows}
 
 
-async def parts_refused(conn: Connection, outcomes: Sequence[PartOutcome]) -> None:
-    """Parts of messages with several parts that were refused at submit, or given up."""
-    await conn.fetch(_SQL.parts_refused, *columns(outcomes, 5))
+async def parts_ended(conn: Connection, outcomes: Sequence[PartOutcome]) -> None:
+    """Parts of messages with several parts that were refused at submit, or given up, or are with the carrier for good.
+    At most one outcome a part."""
+    await conn.fetch(_SQL.parts_ended, *columns(outcomes, 5))
 
 
 async def part_states(conn: Connection, messages: Sequence[tuple[PlanId, UUID]]) -> list[PartStates]:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Mapping
-from functools import lru_cache
 from uuid import UUID
 
-from trunkline.carriers.dialect import from_mapping
-from trunkline.carriers.refusal import Refusal, code_of_wait
 from trunkline.domain.parts import NOT_UNDERSTOOD, Outcome, overdue
 from trunkline.domain.status import Status
 from trunkline.runtime import log
 from trunkline.settle import apply as settle
+from trunkline.settle.expire import expire
 from trunkline.store import overdue as store
 from trunkline.store import queue, settling
 from trunkline.store.db import Connection
-from trunkline.store.overdue import Expired
-from trunkline.store.settling import Move, PartOutcome
+from trunkline.store.settling import Move
 
 _log = log.get_logger()
 
@@ -28,39 +23,17 @@ _OLDEST_DAYS = 40
 
 
 async def queued(conn: Connection) -> int:
-    """Messages whose validity ended in the queue become FAILED. Returns how many."""
+    """Messages whose validity ended in the queue become FAILED. Returns how many left it."""
     async with conn.transaction():
         if not await store.try_task(conn, "queued"):
             return 0
-        expired = await store.take_expired(conn)
-        whole = [e for e in expired if e.parts == 1]
-        partly = [e for e in expired if e.parts > 1]
-        await settle.apply(
-            conn, [Move(e.plan_id, e.msg_id, Status.FAILED, _code(e), None, e.resubmitted) for e in whole]
-        )
-        outcomes = [
-            PartOutcome(e.plan_id, e.msg_id, part_no, Status.FAILED, _code(e))
-            for e in partly
-            for part_no in range(1, e.parts + 1)
-            if e.missing >> (part_no - 1) & 1
-        ]
-        if outcomes:
-            await settle.store_parts(conn, outcomes)
-    if outcomes:
-        await settle.settle_parts(conn, {(o.plan_id, o.msg_id) for o in outcomes})
-    if expired:
-        _log.info("message.expired", count=len(expired))
-    return len(expired)
-
-
-def _code(expired: Expired) -> int:
-    return code_of_wait(expired.last_status, expired.was_up, _refusals(expired.dialect or "{}"))
-
-
-@lru_cache(maxsize=256)
-def _refusals(dialect: str) -> Mapping[int, Refusal]:
-    """The carrier's own meanings of statuses."""
-    return from_mapping(json.loads(dialect)).refusals
+        count, expired = await store.take_expired(conn)
+        several = await expire(conn, expired)
+    if several:
+        await settle.settle_parts(conn, several)
+    if count:
+        _log.info("message.expired", count=count)
+    return count
 
 
 class WithoutReceipt:

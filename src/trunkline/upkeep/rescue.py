@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
@@ -16,6 +17,9 @@ from trunkline.store.queue import Requeued
 from trunkline.store.settling import Move, PartOutcome
 
 _log = log.get_logger()
+
+_LOOK_BACK = dt.timedelta(minutes=10)
+_UNCOMMITTED = dt.timedelta(seconds=30)  # what was stored with a time before a look may have been committed after it
 
 Look = Callable[[Connection, CarrierId, Sequence[str]], Awaitable[None]]
 
@@ -38,20 +42,26 @@ async def ended_leases(conn: Connection, lease_s: int, *, may_retire: Callable[[
     return count
 
 
-async def look_again(conn: Connection, look: Look) -> None:
-    """Receipts that are parked although their part is known, or can only be about one part in doubt."""
+async def look_again(conn: Connection, look: Look, since: dt.datetime | None = None) -> dt.datetime:
+    """Receipts that are parked although their part is known, or can only be about one part in doubt; and messages with
+    several parts of which one ended since then (None: in the last ten minutes), and a crash came before anybody looked.
+    Returns since when to look the next time."""
+    now = await queue.database_now(conn)
+    since = max(min(since or now - _LOOK_BACK, now - _UNCOMMITTED), now - _LOOK_BACK)
     async with conn.transaction():
         if not await overdue.try_task(conn, "look"):
-            return
+            return since
         found = await receipts.orphans(conn) + await receipts.resolve_doubts(conn)
     by_carrier: dict[CarrierId, list[str]] = {}
     for carrier_id, canonical_id in found:
         by_carrier.setdefault(carrier_id, []).append(canonical_id)
     for carrier_id, ids in by_carrier.items():
         await look(conn, carrier_id, ids)
-    open_parts = await overdue.open_parts(conn)
+    open_parts = await overdue.open_parts(conn, since)
     if open_parts:
         await settle.settle_parts(conn, open_parts)
+        return since
+    return now
 
 
 async def ended_doubts(conn: Connection) -> int:

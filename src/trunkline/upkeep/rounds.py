@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
 from trunkline.store import idempotency, inbound, optouts, partitions, queue, receipts
+from trunkline.store import overdue as store
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.upkeep import overdue, parts, quality, rescue
 from trunkline.upkeep.divert import Diverting
@@ -41,6 +43,7 @@ class Rounds:
         self._without_receipt = overdue.WithoutReceipt()
         self._standing: dict[str, Standing] = {}
         self._lease_round_at = self._connected_at = float("-inf")
+        self._looked_to: dt.datetime | None = None
 
     def tasks(self) -> list[Task]:
         return [
@@ -54,6 +57,7 @@ class Rounds:
             Task("quality", 60.0, self._quality),
             Task("keys", 60.0, self._keys),
             Task("repeats", 60.0, inbound.forget),
+            Task("old parts", 60.0, self._old_parts),
             Task("replies", 600.0, optouts.forget_replies),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
@@ -98,7 +102,7 @@ class Rounds:
         return await rescue.ended_doubts(conn) > 0
 
     async def _look_again(self, conn: Connection) -> bool:
-        await rescue.look_again(conn, self._look)
+        self._looked_to = await rescue.look_again(conn, self._look, self._looked_to)
         return False
 
     async def _parts(self, conn: Connection) -> bool:
@@ -106,6 +110,9 @@ class Rounds:
 
     async def _queued(self, conn: Connection) -> bool:
         return await overdue.queued(conn) > 0
+
+    async def _old_parts(self, conn: Connection) -> bool:
+        return await store.forget_parts(conn) > 0
 
     async def _divert(self, conn: Connection) -> bool:
         return self._diverting is not None and await self._diverting.run(conn)

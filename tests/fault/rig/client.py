@@ -27,6 +27,8 @@ class Client(Recorder):
         self._chars: int = settings.get("chars", 20)
         self._recipients: list[str] = settings.get("recipients") or []  # in turn; none: one a request
         self._senders: int = settings.get("senders", 4)
+        self._word: str = settings.get("word", "")  # behind the request's name
+        self._fields: dict[str, Any] = settings.get("fields", {})  # further ones of the request
         self._number = settings.get("first", 0)
         self._left = 0.0
         self._per_s: float | None = None
@@ -101,7 +103,7 @@ class Client(Recorder):
         to = self._recipients[number % len(self._recipients)] if self._recipients else f"+1555{number:07d}"
         fields = {
             "servicePlanId": plan, "channel": "SMS", "from": "12345", "to": to,
-            "body": (name + " ").ljust(self._chars, "x"),
+            "body": (name + " " + self._word).ljust(self._chars, "x"), **self._fields,
         }  # fmt: skip
         if self._callback:
             fields["callbackUrl"] = self._callback

@@ -1,9 +1,9 @@
 """A TCP proxy that spoils the connection between two parties on command: the network's own faults.
 
 `delay_s` and `jitter_s` on each chunk, `slice` (so many octets a write), `stall` (nothing passes, nothing ends),
-`blackhole` (what comes is swallowed), `reset_after` octets to the server, `cut` (RST on both sides now), `lose_answer`
-(the server has done what it was asked, and the answer never arrives). The server is a port of loopback, or a unix
-socket.
+`blackhole` (what comes is swallowed; `swallowed`: of some connections), `reset_after` octets to the server, `cut` (RST
+on both sides now), `lose_answer` (the server has done what it was asked, and the answer never arrives). The server is a
+port of loopback, or a unix socket.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class FaultProxy:
         self.jitter_s = 0.0
         self.slice = 0
         self.blackhole = False
+        self.swallowed: set[int] = set()  # connections, by their number, of which nothing passes either way
         self.reset_after: int | None = None  # octets to the server, all connections together
         self.passed = 0  # octets to the server
         self.connection_count = 0
@@ -73,6 +74,7 @@ class FaultProxy:
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connection_count += 1
+        number = self.connection_count
         try:
             if isinstance(self.server, str):
                 there = await asyncio.open_unix_connection(self.server)
@@ -84,8 +86,8 @@ class FaultProxy:
         self._open |= {writer, there[1]}
         first = bytearray()  # what the client said first: who it is
         ways = [
-            asyncio.create_task(self._pass(reader, there[1], first, to_server=True)),
-            asyncio.create_task(self._pass(there[0], writer, first, to_server=False)),
+            asyncio.create_task(self._pass(reader, there[1], first, number, to_server=True)),
+            asyncio.create_task(self._pass(there[0], writer, first, number, to_server=False)),
         ]
         self._tasks.update(ways)
         await asyncio.wait(ways)
@@ -95,7 +97,13 @@ class FaultProxy:
             one.close()
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytearray, *, to_server: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        first: bytearray,
+        number: int,
+        *,
+        to_server: bool,
     ) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             while chunk := await reader.read(65536):
@@ -107,7 +115,7 @@ class FaultProxy:
                     return
                 if self.delay_s or self.jitter_s:
                     await clock.sleep(self.delay_s + random.random() * self.jitter_s)
-                if self.blackhole:
+                if self.blackhole or number in self.swallowed:
                     continue
                 if to_server:
                     self.passed += len(chunk)
@@ -116,7 +124,7 @@ class FaultProxy:
                         self.cut()
                         return
                 await self._write(writer, chunk)
-            if not self.blackhole:
+            if not (self.blackhole or number in self.swallowed):
                 writer.write_eof()
 
     async def _write(self, writer: asyncio.StreamWriter, chunk: bytes) -> None:

@@ -39,6 +39,7 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, environment: dict[str, str], layout: dict[str, Any]) -> None:
+        before = [environment["PYTHONPATH"]] if "PYTHONPATH" in environment else []
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -48,7 +49,7 @@ class Process:
             stderr=asyncio.subprocess.PIPE,
             stdin=asyncio.subprocess.DEVNULL,
             limit=1 << 20,
-            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join([str(_FOLDER), *sys.path])},
+            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join([*before, str(_FOLDER), *sys.path])},
             start_new_session=True,
         )
         assert process.stdout is not None
@@ -255,11 +256,12 @@ async def installation(
     smsc_port: int | None = None,
     environment: dict[str, str] | None = None,
     upkeep: bool = True,
+    foreign: bool = False,
 ) -> AsyncIterator[Installation]:
     """A running installation. `database`: an address, or None for an embedded PostgreSQL of its own.
 
     `smsc_port`: what stands in front of the SMSC, if something does (else the SMSC's own). `upkeep`: whether there is
-    somebody who repairs what a crash left.
+    somebody who repairs what a crash left. `foreign`: at `smsc_port` is another SMSC, and the recorder is not used.
     """
     secret = new_secret()
     recorders = await asyncio.gather(
@@ -284,7 +286,8 @@ async def installation(
     try:
         await serve.start(_environment(data, database, lease_s, processes or {}) | (environment or {}), layout)
         built = Installation(folder, serve, *recorders)
-        await recorders[0].wait("bind", binds)
+        if not foreign:
+            await recorders[0].wait("bind", binds)
         yield built
     except BaseException as failure:
         if built is not None:

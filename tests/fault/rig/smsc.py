@@ -1,8 +1,8 @@
 """The recorder on the carrier's side: an SMSC that writes down every submit_sm before it answers, and can misbehave.
 
 Ledger: `submit` (with the answer that it will get: a status, or null for none), `receipt` (made), `answered` (a receipt
-and the status that it got), `bind`, `end`. A receipt that was not answered ESME_ROK is sent again, on whatever link is
-there then, as carriers do.
+and the status that it got), `asked` (to bind), `bind`, `end`. A receipt that was not answered ESME_ROK is sent again,
+on whatever link is there then, as carriers do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rig.recording import Recorder, main
 
 from trunkline.smpp.codec import encode
 from trunkline.smpp.errors import NotSent
-from trunkline.smpp.pdu import DeliverSm, GenericNack, SubmitSm
+from trunkline.smpp.pdu import Bind, DeliverSm, GenericNack, SubmitSm
 from trunkline.smpp.smsc import Server, SmscHandler, SmscSession, serve
 from trunkline.smpp.timers import Timers
 from trunkline.smpp.wire import End
@@ -47,6 +47,10 @@ class Behaviour:
     other_bind = False
     hold_receipts = False  # until release_receipts
     id_form = "dec"  # of the id in receipts; the answer's is decimal
+    part_answers: dict[str, list[int | None]] = {}  # by number of the part: of its submits, one after the other
+    part_stats: dict[str, str | None] = {}  # by number of the part, instead of `stat`
+    bind_status: int | None = 0  # of every bind; null: none is answered
+    bind_answer_s = 0.0
 
 
 class Link(SmscHandler):
@@ -56,6 +60,9 @@ class Link(SmscHandler):
         self.smsc = smsc
         self.session: SmscSession | None = None
         self.number = 0
+
+    def bind(self, session: SmscSession, pdu: Bind) -> int | None:
+        return self.smsc.asked(session, pdu)
 
     def bound(self, session: SmscSession) -> None:
         self.session = session
@@ -124,6 +131,14 @@ class Smsc(Recorder):
 
     # What the links see.
 
+    def asked(self, session: SmscSession, pdu: Bind) -> int | None:
+        wants = self.behaviour
+        self.note("asked", system=pdu.system_id, answer=wants.bind_status)
+        if wants.bind_status is not None and wants.bind_answer_s:
+            asyncio.get_running_loop().call_later(wants.bind_answer_s, session.answer_bind, wants.bind_status)
+            return None
+        return wants.bind_status
+
     def bound(self, link: Link) -> None:
         self._link_count += 1
         link.number = self._link_count
@@ -147,6 +162,8 @@ class Smsc(Recorder):
         elif wants.throttle_per_s and not self._within_rate(wants.throttle_per_s):
             status = wants.throttle_status
         ref, part_no, parts = _named(pdu)
+        if scripted := wants.part_answers.get(str(part_no)):
+            status = scripted.pop(0)
         smsc_id = ""
         if status in (0, None):
             self._next_id += 1
@@ -155,7 +172,7 @@ class Smsc(Recorder):
             status = None
         self.note(
             "submit", link=link.number, seq=pdu.sequence_number, to=pdu.destination_addr, ref=ref, part=part_no,
-            parts=parts, answer=status, id=smsc_id,
+            parts=parts, answer=status, id=smsc_id, concat=_reference(pdu),
         )  # fmt: skip
         if self._cut_inside:
             session.write_raw(b"\0\0\0\x1a\x80\0\0\x04\0\0")  # the start of a submit_sm_resp
@@ -166,8 +183,9 @@ class Smsc(Recorder):
 
     def _answer_and_tell(self, link: Link, pdu: SubmitSm, status: int | None, smsc_id: str) -> None:
         wants, loop = self.behaviour, asyncio.get_running_loop()
-        told = smsc_id and wants.stat and pdu.registered_delivery & 1 and not (status is None and wants.drop_receipts)
-        receipts = self._receipts(link, pdu, smsc_id) if told else []
+        stat = wants.part_stats.get(str(_named(pdu)[1]), wants.stat)
+        wanted = smsc_id and stat and pdu.registered_delivery & 1 and not (status is None and wants.drop_receipts)
+        receipts = self._receipts(link, pdu, smsc_id, stat or "") if wanted else []
         lag = wants.receipt_s + (random.uniform(-1, 1) * wants.receipt_spread_s if wants.receipt_spread_s else 0.0)
         first = min(lag, 0.0)
         if receipts and lag < 0 and not wants.hold_receipts:
@@ -208,14 +226,13 @@ class Smsc(Recorder):
 
     # Receipts.
 
-    def _receipts(self, link: Link, pdu: SubmitSm, smsc_id: str) -> list[Receipt]:
+    def _receipts(self, link: Link, pdu: SubmitSm, smsc_id: str, stat: str) -> list[Receipt]:
         wants = self.behaviour
         shown = {"dec": smsc_id, "hex": f"{int(smsc_id):x}", "HEX": f"{int(smsc_id):X}"}[wants.id_form]
-        return [self._receipt(link, shown, pdu.destination_addr, pdu.source_addr) for _ in range(wants.copies)]
+        return [self._receipt(link, shown, pdu.destination_addr, pdu.source_addr, stat) for _ in range(wants.copies)]
 
-    def _receipt(self, link: Link | None, shown: str, source: str, destination: str) -> Receipt:
+    def _receipt(self, link: Link | None, shown: str, source: str, destination: str, stat: str = "DELIVRD") -> Receipt:
         self._rid += 1
-        stat = self.behaviour.stat or "DELIVRD"
         text = f"id:{shown} sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:{stat} err:000 text:"
         self.note("receipt", rid=self._rid, id=shown, to=source, stat=stat)
         pdu = DeliverSm(
@@ -277,11 +294,11 @@ class Smsc(Recorder):
             self._answer(link, sequence, planned if status is None else status, smsc_id)
         return len(held)
 
-    async def do_release_receipts(self) -> int:
+    async def do_release_receipts(self, last_first: bool = False) -> int:
         """Sends what was held, and holds nothing more."""
         self.behaviour.hold_receipts = self.behaviour.shuffled = False
         held, self._held_receipts = self._held_receipts, []
-        for receipt in held:
+        for receipt in reversed(held) if last_first else held:
             self._send(receipt)
         return len(held)
 
@@ -300,6 +317,15 @@ class Smsc(Recorder):
             else:
                 link.session.abort(reset=True)
         return len(chosen)
+
+    async def do_listen(self, wanted: bool) -> None:
+        """Takes connections on the same port as before, or ends all and takes none."""
+        if not wanted:
+            assert self._server is not None
+            self._port = self._server.port
+            await self._server.close()
+        else:
+            await self.start()
 
     async def do_bogus(self, count: int, to: str = "15559999999") -> None:
         """Sends receipts with ids that were never given to anybody."""
@@ -336,6 +362,12 @@ def _named(pdu: SubmitSm) -> tuple[str | None, int, int]:
         text = text[len(header) :]
     name = text[:12].split(b" ")[0].decode("ascii", "replace")
     return (name if name.startswith("r") and name[1:].isdigit() else None), part_no, parts
+
+
+def _reference(pdu: SubmitSm) -> str | None:
+    """The concatenation reference, in hex."""
+    text = pdu.short_message
+    return text[3 : text[0] - 1].hex() if pdu.esm_class & _UDH and text else None
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ def test_every_field_can_be_set():
         "err_profile": "table",
         "err_table": {"21b": "101", "7": "103"},
         "states": {"Acked": 2},
+        "receipted_parts": "last",
         "receipts_without_flag": True,
         "mcc_tlv": "0x1403",
         "mnc_tlv": 0x1404,

@@ -9,7 +9,7 @@ import pytest
 from trunkline.domain.parts import Outcome, overdue, verdict
 from trunkline.domain.status import Status
 
-D, F, U = Status.DELIVERED, Status.FAILED, Status.UNKNOWN
+S, D, F, U = Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNKNOWN
 
 
 def told(*outcomes: tuple[Status, int]) -> list[Outcome]:
@@ -43,6 +43,15 @@ CASES = [
     ([refused(1, 452), refused(2, 451)], set(), (F, 452)),
     ([*told((D, 0)), refused(2, 452)], {1}, (F, 801)),
     ([*told((U, 704)), refused(2, 452)], {1}, (F, 464)),
+    # A carrier that sends a receipt of one part only.
+    (told((S, 0), (S, 0)), {1, 2}, None),
+    (told((S, 0), (S, 0), (D, 0)), {1, 2, 3}, (D, 0)),
+    (told((D, 0), (S, 0), (S, 0)), {1, 2, 3}, (D, 0)),
+    (told((S, 0), (S, 0), (F, 306)), {1, 2, 3}, (F, 306)),
+    (told((S, 0), (S, 0), (U, 704)), {1, 2, 3}, (U, 704)),
+    (told((S, 0), (U, 901), (D, 0)), {1, 3}, (U, 802)),
+    ([*told((S, 0)), refused(2, 452)], {1}, (F, 464)),
+    (told((S, 0), (S, 0), (S, 0)), {1, 2, 3}, None),
 ]
 
 
@@ -77,6 +86,7 @@ def test_all_delivered_in_any_order() -> None:
         (3, [], True, 905),
         (3, told((D, 0)), False, 802),
         (3, told((U, 704)), True, 802),
+        (3, told((S, 0), (S, 0)), False, 703),
     ],
 )
 def test_overdue(parts: int, outcomes: list[Outcome], not_understood: bool, code: int) -> None:

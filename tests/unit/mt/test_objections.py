@@ -26,8 +26,9 @@ class Told:
         self.final: list[tuple[int, int]] = []
         self.back: list[tuple[int, int]] = []
 
-    def refused(self, ticket: Ticket, link_id: int, command_status: int) -> None:
+    def refused(self, ticket: Ticket, link_id: int, command_status: int) -> bool:
         self.final.append((ticket.claimed.msg_id.int, command_status))
+        return True
 
     def held_back(self, ticket: Ticket, link_id: int, command_status: int) -> None:
         self.back.append((ticket.claimed.msg_id.int, command_status))

@@ -55,6 +55,14 @@ def test_a_message_accepted_so_goes_out_transliterated() -> None:
     assert (pdu.data_coding, pdu.short_message) == (8, written.encode("utf-16-be"))
 
 
+def test_every_part_has_the_messages_own_reference() -> None:
+    body = content(TWO_OR_THREE, 2)._replace(reference=0x1234)
+    headers = [pdu.short_message[:6] for pdu, _ in submits(claimed(0b11), body, PLAIN, NOW)]
+    assert headers == [b"\5\0\3\x34\2\1", b"\5\0\3\x34\2\2"]
+    ((again, _),) = submits(claimed(0b10), body, PLAIN, NOW)
+    assert again.short_message[:6] == headers[1]
+
+
 def test_tickets_of_what_is_not_submitted_here() -> None:
     found = tickets(claimed(0b101), content(TWO_OR_THREE, 3))
     assert [(t.part_no, t.parts, t.recipient) for t in found] == [(1, 3, "+15550002222"), (3, 3, "+15550002222")]

@@ -173,3 +173,24 @@ def test_it_starts_again_after_silence() -> None:
         await ended(task)
 
     running(main)
+
+
+def test_what_was_taken_up_to_now_is_waited_for_and_no_more() -> None:
+    async def main(writer: Writer) -> None:
+        gather: Gather[int] = Gather(writer.write, linger_s=0.0, most=1)
+        task = asyncio.create_task(gather.run())
+        gather.add(1)
+        await writer.next()
+        gather.add(2)
+        asked = asyncio.create_task(gather.written())
+        await asyncio.wait([asked], timeout=0.01)
+        gather.add(3)
+        writer.gate.release()
+        assert await writer.next() == [2]
+        assert not asked.done()
+        writer.gate.release()
+        assert await writer.next() == [3]
+        await asked
+        await ended(task)
+
+    running(main)

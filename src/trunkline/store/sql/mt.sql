@@ -117,7 +117,8 @@ CROSS JOIN LATERAL (
 -- lease of this dispatcher ($2). $3..$6: lanes with the last msg_id already taken from each (an in-memory floor: the
 -- index entries of taken rows below it are not walked again while an old snapshot keeps them) and how many to look at.
 -- $7: room in parts; $8: a message of so many parts may be taken although it needs more room, alone. $9: the number of
--- this claim, so that one whose answer was lost can be taken back. In the order of the queue.
+-- this claim, so that one whose answer was lost can be taken back. In the order of the queue. What is sent again after
+-- an unknown outcome is taken alone: if it is what killed the dispatcher before, it takes no other with it.
 WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder proves that it is his
     SELECT trunkline_now() AS now
 ), lane AS (
@@ -128,12 +129,13 @@ WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder
 ), gone AS (
     DELETE FROM mt_queue WHERE ctid = ANY (ARRAY(
         SELECT tid FROM (
-            SELECT q.tid, q.parts, sum(q.parts) OVER (ORDER BY lane.turn, q.msg_id) AS upto
+            SELECT q.tid, q.parts, sum(q.parts) OVER so_far AS upto, bool_or(q.resubmitted) OVER so_far AS again
             FROM lane CROSS JOIN LATERAL (
-                SELECT ctid AS tid, msg_id, parts FROM mt_queue
+                SELECT ctid AS tid, msg_id, parts, resubmitted FROM mt_queue
                 WHERE carrier_id = $1 AND priority = lane.priority AND plan_id = lane.plan_id AND msg_id > lane.after
-                ORDER BY msg_id LIMIT lane.take FOR UPDATE SKIP LOCKED) AS q) AS w
-        WHERE upto <= $7::int OR (upto = parts AND parts <= $8::int)))
+                ORDER BY msg_id LIMIT lane.take FOR UPDATE SKIP LOCKED) AS q
+            WINDOW so_far AS (ORDER BY lane.turn, q.msg_id)) AS w
+        WHERE upto <= $7::int AND NOT again OR upto = parts AND parts <= greatest($7::int, $8::int)))
     RETURNING plan_id, priority, msg_id, missing, tries, resubmitted, expires_at
 ), noted AS (
     INSERT INTO inflight (plan_id, msg_id, part_no, carrier_id, epoch, claim_no, claimed_at, tries, resubmitted)
@@ -196,19 +198,46 @@ SELECT parts FROM msg WHERE plan_id = $1 AND msg_id = $2
 -- name: claimed
 -- What to submit of claimed messages. $2, $3: smallest and largest msg_id, so that only their partitions are opened.
 -- Whether the recipient opted out is asked here, later than in the statement that claims, where sender and recipient are
--- not known: one probe of a key. A reply to the recipient goes out all the same; $4: plans of whose messages it matters
--- otherwise whether they are replies.
+-- not known: of the plans ($4) that anybody opted out of, one probe of a key. A reply to the recipient goes out all the
+-- same; $5: plans of whose messages it matters otherwise whether they are replies.
+WITH minding AS MATERIALIZED (
+    SELECT p.plan_id FROM unnest($4::int[]) AS p(plan_id)
+    CROSS JOIN LATERAL (SELECT consent FROM plan WHERE plan_id = p.plan_id OFFSET 0) AS q
+    CROSS JOIN LATERAL (SELECT true FROM opt_out WHERE plan_id = p.plan_id LIMIT 1) AS o
+    WHERE q.consent->>'opt_out' IS DISTINCT FROM 'off'
+)
 SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.status, m.mccmnc,
-       (SELECT (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) IS NULL
-               AND (SELECT p.consent->>'opt_out' IS DISTINCT FROM 'off' FROM plan p WHERE p.plan_id = c.plan_id)
-        FROM opt_out o
-        WHERE o.plan_id = c.plan_id AND o.recipient = m.recipient AND o.sender = ANY (ARRAY['', m.sender])
-        LIMIT 1) IS TRUE AS opted_out,
-       CASE WHEN c.plan_id = ANY ($4::int[])
+       CASE WHEN c.plan_id = ANY (ARRAY(SELECT plan_id FROM minding)) THEN (
+           SELECT (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) IS NULL
+           FROM opt_out o
+           WHERE o.plan_id = c.plan_id AND o.recipient = m.recipient AND o.sender = ANY (ARRAY['', m.sender])
+           LIMIT 1) END IS TRUE AS opted_out,
+       CASE WHEN c.plan_id = ANY ($5::int[])
             THEN (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) END IS TRUE AS is_reply
 FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
     SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $2 AND $3 OFFSET 0) AS m
+
+-- name: references
+-- The concatenation references of messages with several parts: those that they have, and for the others the next ones of
+-- their recipients. A turn that another session gave away at the same moment gives no row: ask again.
+WITH m AS (
+    SELECT m.plan_id, m.msg_id, m.n, hashtextextended(m.recipient, 0) AS hash, c.turn
+    FROM unnest($1::int[], $2::uuid[], $3::text[]) WITH ORDINALITY AS m(plan_id, msg_id, recipient, n)
+    LEFT JOIN LATERAL (
+        SELECT turn FROM concat WHERE concat.msg_id = m.msg_id AND concat.plan_id = m.plan_id OFFSET 0) AS c ON true
+), given AS (
+    INSERT INTO concat (msg_id, plan_id, recipient_hash, turn)
+    SELECT m.msg_id, m.plan_id, m.hash,
+           coalesce(last.turn, -1) + row_number() OVER (PARTITION BY m.hash ORDER BY m.n) AS turn
+    FROM m LEFT JOIN LATERAL (
+        SELECT turn FROM concat WHERE recipient_hash = m.hash ORDER BY turn DESC LIMIT 1) AS last ON true
+    WHERE m.turn IS NULL
+    ORDER BY m.hash, 4
+    ON CONFLICT DO NOTHING
+    RETURNING plan_id, msg_id, turn
+)
+SELECT plan_id, msg_id, turn FROM m WHERE turn IS NOT NULL UNION ALL SELECT plan_id, msg_id, turn FROM given
 
 -- name: accepted
 -- Parts that the carrier accepted: facts, stored whoever reports them. inflight and doubt are cleared in passing.

@@ -38,7 +38,7 @@ SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 -- Receipts ($5) of a carrier ($4) with the moves they cause: one that decides about its message (decides = 1) moves it,
 -- one about a part of several (2) is counted, and looked at after the commit. $6: parked rows that found their message.
 WITH r AS (
-    SELECT * FROM unnest($5::matched_receipt[])
+    SELECT * FROM unnest($5::matched_receipt[]) WITH ORDINALITY
 ), move AS (
     SELECT plan_id, msg_id, status, error_code, sent_at, resubmitted FROM r WHERE decides = 1
 ),
@@ -51,18 +51,25 @@ WITH r AS (
     FROM r
 ), counted AS (
     INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
-    SELECT plan_id, msg_id, part_no, status, error_code, false, (SELECT trunkline_now()) FROM r WHERE decides = 2
-    ON CONFLICT (plan_id, msg_id, part_no) DO UPDATE SET status = EXCLUDED.status, error_code = EXCLUDED.error_code
-        WHERE part_outcome.status = /* UNKNOWN */
+    SELECT plan_id, msg_id, part_no, status, error_code, false,
+           (SELECT trunkline_now()) + ordinality * interval '1 microsecond'  -- which of them came first matters
+    FROM r WHERE decides = 2
+    ON CONFLICT (plan_id, msg_id, part_no) DO UPDATE
+        SET status = EXCLUDED.status, error_code = EXCLUDED.error_code, at_submit = false, at = EXCLUDED.at
+        WHERE part_outcome.status IN (/* SENT */, /* UNKNOWN */)
 ), unparked AS (
     DELETE FROM parked WHERE park_id = ANY($6::bigint[])
 )
 SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 
--- name: parts_refused
+-- name: parts_ended
+-- Parts that were refused or given up, or that the carrier has and sends no receipt of. What a receipt said stays; what was
+-- given up, and is accepted late, is accepted.
 INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
 SELECT *, true, (SELECT trunkline_now()) FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::smallint[], $5::smallint[])
-ON CONFLICT DO NOTHING
+ON CONFLICT (plan_id, msg_id, part_no) DO UPDATE
+    SET status = EXCLUDED.status, error_code = EXCLUDED.error_code, at = EXCLUDED.at
+    WHERE part_outcome.status = /* UNKNOWN */ AND EXCLUDED.status = /* SENT */
 
 -- name: part_states
 -- Everything that decides about messages with several parts, read in a snapshot of its own after the commit.

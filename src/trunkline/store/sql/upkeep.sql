@@ -27,19 +27,20 @@ DELETE FROM mt_later WHERE ctid = ANY (ARRAY(
 RETURNING plan_id, msg_id, carrier_id, missing, resubmitted
 
 -- name: expired_context
+-- Why they waited. $1..$5: messages that left their queue, with their missing parts; those that are final need nothing
+-- more. What the carrier said last counts, not that an attempt came to nothing on our side.
 SELECT e.plan_id, e.msg_id, e.missing, m.parts, coalesce(l.up_at >= created.at, false) AS was_up, last.command_status,
-       e.resubmitted, c.dialect
+       e.resubmitted, (SELECT c.dialect::text FROM carrier c WHERE c.carrier_id = e.carrier_id) AS dialect
 FROM unnest($1::int[], $2::uuid[], $3::int[], $4::bigint[], $5::boolean[])
      AS e(plan_id, msg_id, carrier_id, missing, resubmitted)
 CROSS JOIN LATERAL (
-    SELECT parts FROM msg WHERE msg.plan_id = e.plan_id AND msg.msg_id = e.msg_id OFFSET 0) AS m
+    SELECT parts FROM msg WHERE msg.plan_id = e.plan_id AND msg.msg_id = e.msg_id AND msg.status IS NULL OFFSET 0) AS m
 CROSS JOIN LATERAL (
     SELECT to_timestamp(('x' || substr(replace(e.msg_id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0) AS at) AS created
-LEFT JOIN carrier_lease l ON l.carrier_id = e.carrier_id
-LEFT JOIN carrier c ON c.carrier_id = e.carrier_id
+LEFT JOIN LATERAL (SELECT up_at FROM carrier_lease WHERE carrier_id = e.carrier_id OFFSET 0) AS l ON true
 LEFT JOIN LATERAL (
     SELECT a.command_status FROM attempt a WHERE a.plan_id = e.plan_id AND a.msg_id = e.msg_id
-      AND a.ended_at >= created.at - interval '1 minute'
+      AND a.ended_at >= created.at - interval '1 minute' AND a.command_status IS NOT NULL
     ORDER BY a.ended_at DESC LIMIT 1) AS last ON true
 
 -- name: without_receipt
@@ -55,10 +56,31 @@ WHERE m.msg_id >= $1 AND m.msg_id < $2 AND m.status IS NULL
 LIMIT 1000
 
 -- name: open_parts
--- Messages with several parts that got an outcome in the last ten minutes and are still open: same reason.
-SELECT DISTINCT o.plan_id, o.msg_id FROM part_outcome o
-WHERE o.at > (SELECT trunkline_now()) - interval '10 minutes'
+-- Messages with several parts that are open although all of their parts ended, or one failed ($2), and one of them did
+-- after $1: nobody looked.
+SELECT o.plan_id, o.msg_id
+FROM (SELECT DISTINCT plan_id, msg_id FROM part_outcome WHERE at > $1) AS o
+CROSS JOIN LATERAL (
+    SELECT parts FROM msg
+    WHERE msg.plan_id = o.plan_id AND msg.msg_id = o.msg_id AND msg.status IS NULL OFFSET 0) AS m
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count, bool_or(status = $2::smallint) AS failed FROM part_outcome p
+    WHERE p.plan_id = o.plan_id AND p.msg_id = o.msg_id OFFSET 0) AS ended
+WHERE ended.count >= m.parts OR ended.failed
 LIMIT 1000
+
+-- name: forget_parts
+-- Outcomes of parts go when their messages can change no more; references when no part can be sent again.
+WITH outcomes AS (
+    DELETE FROM part_outcome WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM part_outcome WHERE at < (SELECT trunkline_now()) - interval '75 days' LIMIT 1000))
+    RETURNING 1
+), refs AS (
+    DELETE FROM concat WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM concat WHERE msg_id < msg_id_floor((SELECT trunkline_now()) - interval '40 days') LIMIT 1000))
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM outcomes) + (SELECT count(*) FROM refs)
 
 -- name: try_task
 SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))
