@@ -14,6 +14,7 @@ from trunkline.carriers.dialect import from_mapping
 from trunkline.domain.routes import Choice
 from trunkline.mt import dispatch
 from trunkline.mt.outcome import NO_RESPONSE
+from trunkline.smpp.pdu import SubmitSm
 from trunkline.store import queue
 from trunkline.store.queue import FIRST, Lane
 
@@ -152,9 +153,10 @@ def test_the_parts_behind_one_that_is_refused_are_not_written(database: str) -> 
         mine = [await life.ticket(life.msg_id, part_no) for part_no in (1, 2, 3)]
         theirs = await life.ticket(other, 1)
         by = asyncio.get_running_loop().time() + 60
-        life.dispatch._waiting.extend((None, ticket, by) for ticket in (mine[1], theirs, mine[2]))
+        outbox = life.dispatch._outbox
+        outbox.put([(SubmitSm(), ticket) for ticket in (mine[1], theirs, mine[2])], by)
         life.dispatch.submit_answered(PlayedLink(), mine[0], 0x0A, "", late=False, nacked=False)
-        assert [entry[1] for entry in life.dispatch._waiting] == [theirs]
+        assert [entry[1] for entry in outbox._waiting] == [theirs]
         await life.outcomes.drained()
         row = await life.row()
         assert (row["status"], row["error_code"]) == (FAILED, 452)
