@@ -78,7 +78,7 @@ class Objections:
         """The carrier took a part: what it refused before was the messages' fault. Returns the parts that ended so."""
         if self.paused_until is not None:
             self._end_pause("carrier.resumed", {"by": "a message that it accepted"})
-        return self._refused(self._taken())
+        return self._ended(self._taken())
 
     def retry(self) -> None:
         """An operator says that it is mended: one message is tried at once."""
@@ -86,10 +86,10 @@ class Objections:
             self.paused_until = float("-inf")
 
     def expire(self, at: dt.datetime) -> list[Ticket]:
-        """No other answer came to tell whose fault it is: what is not valid any more ends. Returns it."""
-        ended = [held for held in self._held if held.ticket.claimed.expires_at <= at]
-        self._held = [held for held in self._held if held not in ended]
-        return self._refused(ended)
+        """Ends the parts whose validity is over: no other answer came to tell whose fault it is. Returns them."""
+        over = [held for held in self._held if held.ticket.claimed.expires_at <= at]
+        self._held = [held for held in self._held if held not in over]
+        return self._ended(over)
 
     def give_back(self) -> None:
         """The last answer has come: what is held for the next one's sake goes back to the queue."""
@@ -104,11 +104,9 @@ class Objections:
     def __len__(self) -> int:
         return len(self._held)
 
-    def _refused(self, parts: list[Held]) -> list[Ticket]:
+    def _ended(self, parts: list[Held]) -> list[Ticket]:
         return [
-            ticket
-            for ticket, link, command_status in parts
-            if self._outcomes.refused(ticket, link.link_id, command_status)
+            held.ticket for held in parts if self._outcomes.refused(held.ticket, held.link.link_id, held.command_status)
         ]
 
     def _taken(self) -> list[Held]:

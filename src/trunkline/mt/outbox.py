@@ -23,6 +23,8 @@ from trunkline.store.queue import Claimed
 
 _SUBMITTED = metrics.counter("trunkline_submitted", "submit_sm written, by carrier.", "carrier")
 
+_Waiting = tuple[SubmitSm, Ticket, float]
+
 
 class Outbox:
     """Those of one carrier. A timer writes, not the next claim: a carrier that allows no burst takes little of what
@@ -46,7 +48,7 @@ class Outbox:
         self._may_write = may_write
         self._at = at
         self._emptier = emptier
-        self._waiting: deque[tuple[SubmitSm, Ticket, float]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._unanswered: Counter[PlanId] = Counter()
         self._begun: Claimed | None = None  # the message that was written last
         self._refused_on: dict[tuple[UUID, int], Link] = {}
@@ -63,7 +65,7 @@ class Outbox:
 
     def over_another_link(self, ticket: Ticket, link: Link) -> None:
         """When the part comes again, it goes over another link than this one, if another is up."""
-        self._refused_on[ticket.claimed.msg_id, ticket.part_no] = link
+        self._refused_on[_key(ticket)] = link
 
     def unanswered(self, plan_id: PlanId) -> int:
         """How many parts of the plan are written and not answered."""
@@ -72,6 +74,13 @@ class Outbox:
     def answered(self, ticket: Ticket) -> None:
         """The part is not under way any more: it was answered, or its answer is not waited for."""
         self._unanswered[ticket.claimed.plan_id] -= 1
+
+    def stop(self, ended: Iterable[Ticket]) -> None:
+        """Parts ended for good: those behind them that are not written yet never are."""
+        ids = {ticket.claimed.msg_id for ticket in ended if ticket.parts > 1}
+        for one in [one for one in self._waiting if one[1].claimed.msg_id in ids] if ids else ():
+            self._take(one)
+            self._outcomes.over(one[1])
 
     def write(self, now: float) -> None:
         """Hands parts to the links, as many as have room and the carrier takes now; what waited too long goes back to
@@ -95,36 +104,36 @@ class Outbox:
         waiting, count, at = self._waiting, 0, self._at(now)
         while waiting and count < room:
             pdu, ticket, _ = waiting[0]
-            if ticket.claimed.expires_at <= at:  # of a message that is sent in steps
-                self._outcomes.expired(waiting.popleft()[1])
+            if ticket.claimed.expires_at <= at:  # while it waited for its moment
+                self._take(waiting[0])
+                self._outcomes.expired(ticket)
                 continue
             ticket.submitted_at = now
-            key = (ticket.claimed.msg_id, ticket.part_no)
             try:
-                if self._pool.submit(pdu, ticket, self._refused_on.get(key) if self._refused_on else None) is None:
+                if (
+                    self._pool.submit(pdu, ticket, self._refused_on.get(_key(ticket)) if self._refused_on else None)
+                    is None
+                ):
                     break
             except NotSent:
                 continue  # that link has just ended: the pool offers another, or none
             except EncodeError as error:
-                waiting.popleft()
                 log.alarm("message_quarantined", str(ticket.claimed.msg_id), True, error=log.explained(error))
+                self._take(waiting[0])
                 self._outcomes.failed(ticket, "quarantined", QUARANTINED)
                 self.stop([ticket])
                 continue
-            waiting.popleft()
+            self._take(waiting[0])
             self._begun = ticket.claimed
             self._unanswered[ticket.claimed.plan_id] += 1
             count += 1
-            if self._refused_on:
-                self._refused_on.pop(key, None)
         return count
 
-    def stop(self, ended: Iterable[Ticket]) -> None:
-        """Parts ended for good: those behind them that are not written yet never are."""
-        ids = {ticket.claimed.msg_id for ticket in ended if ticket.parts > 1}
-        for waiting in [entry for entry in self._waiting if entry[1].claimed.msg_id in ids] if ids else ():
-            self._waiting.remove(waiting)
-            self._outcomes.over(waiting[1])
+    def _take(self, one: _Waiting) -> None:
+        """It waits no more."""
+        self._waiting.remove(one)
+        if self._refused_on:
+            self._refused_on.pop(_key(one[1]), None)
 
     def _give_back(self, now: float) -> None:
         """What waited too long goes back to the queue, but for the rest of a message that was begun."""
@@ -147,3 +156,7 @@ class Outbox:
         for _, ticket, _ in self._waiting:
             self._outcomes.not_sent(ticket)
         self._waiting.clear()
+
+
+def _key(ticket: Ticket) -> tuple[UUID, int]:
+    return (ticket.claimed.msg_id, ticket.part_no)

@@ -28,7 +28,7 @@ class Told:
 
     def refused(self, ticket: Ticket, link_id: int, command_status: int) -> bool:
         self.final.append((ticket.claimed.msg_id.int, command_status))
-        return True
+        return ticket.claimed.tries > 0
 
     def held_back(self, ticket: Ticket, link_id: int, command_status: int) -> None:
         self.back.append((ticket.claimed.msg_id.int, command_status))
@@ -44,10 +44,10 @@ class Carrier:
         self.objections = Objections("north", self.told)  # type: ignore[arg-type]
         self.number = 0
 
-    def refuses(self, status: int, now: float = 0.0, *, valid_s: float = 60.0) -> None:
+    def refuses(self, status: int, now: float = 0.0, *, valid_s: float = 60.0, tries: int = 0) -> None:
         self.number += 1
         expires_at = NOW + dt.timedelta(seconds=valid_s)
-        claimed = Claimed(1, 0, UUID(int=self.number), 1, 0, False, expires_at, NOW)
+        claimed = Claimed(1, 0, UUID(int=self.number), 1, tries, False, expires_at, NOW)
         self.objections.refused(Ticket(claimed, "+1555", 1, 1), PlayedLink(), status, now)  # type: ignore[arg-type]
 
     @property
@@ -75,6 +75,15 @@ def test_four_and_then_one_accepted_are_final(carrier: Carrier) -> None:
     assert carrier.told.final == [(1, SERVICE_TYPE), (2, ESM_CLASS), (3, SERVICE_TYPE), (4, ESM_CLASS)]
     assert (carrier.told.back, carrier.alarm) == ([], False)
     assert not carrier.objections.stand
+
+
+def test_of_what_is_released_those_that_end_for_good_are_told(carrier: Carrier) -> None:
+    """The parts behind them are not sent; those of what goes to another carrier are."""
+    for tries in (0, 1, 2):
+        carrier.refuses(SERVICE_TYPE, tries=tries, valid_s=10 + tries)
+    assert [ticket.claimed.tries for ticket in carrier.objections.expire(NOW + dt.timedelta(seconds=11))] == [1]
+    assert [ticket.claimed.tries for ticket in carrier.objections.accepted()] == [2]
+    assert [number for number, _ in carrier.told.final] == [1, 2, 3]
 
 
 def test_five_in_a_row_go_back_and_pause_the_carrier(carrier: Carrier) -> None:
