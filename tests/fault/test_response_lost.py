@@ -28,7 +28,7 @@ def test_lost(size: Size, folder: Path, database: str) -> None:
     async def main() -> None:
         async with installation(
             folder, database, resolve_after_s=size.resolve_after_s, window=80 if size.count > 100 else 10,
-            timers={"response_s": size.response_s}, smsc={"drop_every": 5, "receipt_s": 0.2},
+            timers={"response_s": size.response_s}, smsc={"drop_every": 5, "receipt_s": 0.2}, prepaid=True,
         ) as it:  # fmt: skip
             client = await it.client()
             await client.ask("begin", count=size.count, per_s=size.per_s)
@@ -69,7 +69,7 @@ def test_some_lost_with_their_receipts(size: Size, folder: Path, database: str) 
 def test_lost_without_a_receipt(folder: Path, database: str) -> None:
     async def main() -> None:
         async with installation(
-            folder, database, resolve_after_s=1, timers=TIMERS, smsc={"drop_every": 1, "stat": None}
+            folder, database, resolve_after_s=1, timers=TIMERS, smsc={"drop_every": 1, "stat": None}, prepaid=True
         ) as it:
             client = await it.client()
             await client.ask("send", count=25)  # more than the windows: the timer frees them

@@ -94,10 +94,9 @@ def test_index_and_explanation_say_what_each_route_says(
     router = Router(lambda carrier_id: carrier_id not in down)
     msg_id = MsgIds().new(1_900_000_000_000)
     for sender, to, country, network in [*messages, *messages]:  # again: what is remembered is the same
-        kind = {"1": 2, "+": 1, "B": 4}[sender[0]]
         expected = _fits(routes, plan_id, sender, to, country, network)
-        assert set(picture.routes.fits(plan_id, 1, kind, to[1:], country, network)) == expected
-        ranked = picture.routes.ranked(plan_id, 1, kind, to[1:], country, network)
+        assert set(picture.routes.fits(plan_id, 1, sender, to, country, network)) == expected
+        ranked = picture.routes.ranked(plan_id, 1, sender, to, country, network)
         assert ranked.ties == rank(expected).ties
         _check_order([fit for tie in ranked.ties for fit in tie], expected)
         choice = router.choose(picture, plan_id, sender, to, country, network, msg_id)

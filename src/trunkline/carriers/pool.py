@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 
-from trunkline.carriers.link import Credentials, Link, LinkOwner
+from trunkline.carriers.link import Credentials, Link, LinkOwner, modes
 from trunkline.domain.provisioning import Carrier
 from trunkline.smpp import pdu as p
 from trunkline.smpp.esme import EsmeSession
@@ -14,13 +13,17 @@ from trunkline.smpp.esme import EsmeSession
 class Pool:
     """The links of a carrier, in one process: receipts then mostly land where the response did."""
 
-    def __init__(self, carrier: Carrier, owner: LinkOwner, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, carrier: Carrier, owner: LinkOwner) -> None:
         self.carrier = carrier
         self.links: list[Link] = []
         for spec in carrier.links:
             shared = Credentials()
-            self.links += [Link(spec, number, owner, tls, shared) for number in range(1, spec.bind_count + 1)]
-        self._senders = [link for link in self.links if link.spec.bind_mode != "receiver"]
+            self.links += [
+                Link(spec, number, owner, mode, shared)
+                for number in range(1, spec.bind_count + 1)
+                for mode in modes(spec)
+            ]
+        self._senders = [link for link in self.links if link.bind_mode != "receiver"]
         self._next = 0
         self._current: tuple[Link, EsmeSession] | None = None
         self._room = 0

@@ -328,17 +328,18 @@ class Routes:
         self,
         plan_id: PlanId,
         account_id: AccountId | None,
-        senders: int,
-        digits: str,
+        sender: str | None,
+        recipient: str | None,
         country: str | None,
         mccmnc: str | None,
     ) -> Ranked:
-        """The routes for a message of a plan, which belongs to the account; `digits`: the recipient without "+"."""
-        longest = self._longest(digits)
-        own = plan_id if plan_id in self._of_plans or account_id in self._of_accounts else None
+        """The routes for a message of a plan, which belongs to the account. A sender that was erased (None) is of every
+        kind, such a recipient has no prefix."""
+        longest = self._longest(recipient) if self._lengths else ""
+        senders = sender_kind(sender) if self._name_senders else EVERY_KIND
         key = (
-            own,
-            senders if self._name_senders else EVERY_KIND,
+            plan_id if plan_id in self._of_plans or account_id in self._of_accounts else None,
+            senders,
             country if self._name_countries else None,
             mccmnc if self._name_networks else None,
             longest,
@@ -359,19 +360,21 @@ class Routes:
         self,
         plan_id: PlanId,
         account_id: AccountId | None,
-        senders: int,
-        digits: str,
+        sender: str | None,
+        recipient: str | None,
         country: str | None,
         mccmnc: str | None,
     ) -> Iterator[Fit]:
         """Every route that fits, in no order; one may come twice, by two of its prefixes."""
-        for bucket in self._leading(plan_id, account_id, self._longest(digits), country, mccmnc):
+        senders = sender_kind(sender)
+        for bucket in self._leading(plan_id, account_id, self._longest(recipient), country, mccmnc):
             for entry in bucket.entries:
                 if _fits(entry, senders, country, mccmnc):
                     yield Fit(entry[5], -entry[1])
 
-    def _longest(self, digits: str) -> str:
+    def _longest(self, recipient: str | None) -> str:
         """The longest prefix of any route that the number begins with."""
+        digits = recipient[1:] if recipient else ""
         for length in self._lengths:
             if digits[:length] in self._prefixes:
                 return digits[:length]

@@ -19,6 +19,7 @@ from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning
 from trunkline.domain.quality import Measured
 from trunkline.domain.routes import Choice
 from trunkline.mt import quiet
+from trunkline.mt.bare import Bare
 from trunkline.mt.lost_claims import LostClaims
 from trunkline.mt.objections import Objections
 from trunkline.mt.outbox import Outbox
@@ -85,6 +86,7 @@ class Dispatch:
         self._wake = asyncio.Event()
         self._outbox = Outbox(pool, self.throttle, outcomes, may_write=may_write, at=self._at, emptier=self._wake.set)
         self._turns = Turns()
+        self._bare = Bare()
         self._plan_rates = PlanRates()
         self._scanned_at = self._reset_at = float("-inf")
         self._scan_again = False
@@ -314,7 +316,7 @@ class Dispatch:
                     self._outcomes.not_sent(ticket)
                 continue
             try:
-                parts = submits(message, content, self._dialect, now, choice)
+                parts = submits(message, content, self._dialect, now, choice, bare=message.msg_id in self._bare)
             except POISON as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)
@@ -357,7 +359,9 @@ class Dispatch:
         action = self._outcomes.action_of(command_status, nacked)
         first = token.claimed.tries <= (token.choice.elsewhere if token.choice is not None else 0)
         # What is refused for its optional TLVs goes once more, without any; then it is held as the others are.
-        if action is Action.FINAL_OR_PAUSE or (action is Action.WITHOUT_TLVS_ONCE and not first):
+        if action is Action.WITHOUT_TLVS_ONCE and first:
+            self._bare.add(token.claimed.msg_id)
+        elif action in (Action.FINAL_OR_PAUSE, Action.WITHOUT_TLVS_ONCE):
             self.objections.refused(token, link, command_status, now)
             return
         if action is Action.OTHER_BIND_ONCE and first:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from trunkline.domain.provisioning import AccountId, CarrierId, PlanId
 from trunkline.domain.quality import Measured, Quality
-from trunkline.domain.routes import Choice, Fit, Route, Routes, rank, sender_kind
+from trunkline.domain.routes import Choice, Fit, Route, Routes, rank
 from trunkline.mt.route import Step, chosen, in_order, is_short
 
 
@@ -53,7 +53,7 @@ def explain(
     measured: Measured,
 ) -> Explanation:
     """What is weighed for a message that was not tried before."""
-    fits = list(dict.fromkeys(routes.fits(plan_id, account_id, sender_kind(sender), recipient[1:], country, mccmnc)))
+    fits = list(dict.fromkeys(routes.fits(plan_id, account_id, sender, recipient, country, mccmnc)))
     ranked = rank(fits)
     steps = in_order(ranked, msg_id, country, measured)
     choice = chosen(steps, live)

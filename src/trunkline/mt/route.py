@@ -27,7 +27,6 @@ from trunkline.domain.routes import (
     Route,
     drawn,
     routed,
-    sender_kind,
 )
 from trunkline.store import refusals
 from trunkline.store.db import Connection
@@ -140,7 +139,10 @@ class Router:
         msg_id: UUID,
     ) -> CarrierId | None:
         """The carrier that a message is queued for: a hint, asked again when it is claimed. None: no route."""
-        choice = self.choose(provisioning, plan_id, sender, recipient, country, mccmnc, msg_id)
+        ranked = ranked_for(provisioning, plan_id, sender, recipient, country, mccmnc)
+        choice = ranked.first
+        if choice is None or not self._live(choice.carrier_id):
+            choice = self._of(ranked, country, msg_id, NO_REFUSALS)
         return None if choice is None else choice.carrier_id
 
     async def choices(
@@ -200,6 +202,4 @@ def ranked_for(
     plan = provisioning.plans.get(plan_id)
     if plan is None:
         return NOWHERE
-    return provisioning.routes.ranked(
-        plan_id, plan.account_id, sender_kind(sender), recipient[1:] if recipient else "", country, mccmnc
-    )
+    return provisioning.routes.ranked(plan_id, plan.account_id, sender, recipient, country, mccmnc)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -50,13 +49,12 @@ class CarrierWork:
         may_write: Callable[[], bool],
         now_ms: Callable[[], int],
         measured: Callable[[], Measured] = nothing_measured,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.carrier = carrier
         self._dialect = dialects.from_mapping(carrier.dialect)
         self._provisioning = provisioning
         self._plans: Mapping[PlanId, Plan] = {}
-        self.pool = Pool(carrier, self, tls)
+        self.pool = Pool(carrier, self)
 
         self.outcomes = Outcomes(
             dsn, carrier.carrier_id, self._dialect, match.look, self._requeued, self._tells_sent, live
@@ -72,7 +70,7 @@ class CarrierWork:
             may_write=may_write,
             measured=measured,
         )
-        self.receiver = Receiver(dsn, carrier.carrier_id)
+        self.receiver = Receiver(dsn, carrier.carrier_id, self._dialect, name=carrier.name)
         self.inbox = Inbox(
             dsn,
             carrier.carrier_id,

@@ -105,7 +105,6 @@ class Dispatcher:
                     may_write=partial(self._lease.holds, self._lease.epoch),
                     now_ms=self._context.clock.now_ms,
                     measured=self._context.carriers.measured,
-                    tls=self._context.carrier_tls,
                 )
                 self._works[carrier_id] = work
                 work.start()

@@ -52,7 +52,7 @@ class Decides(IntEnum):
 
 
 class MatchedReceipt(NamedTuple):
-    """A receipt and the part that it is about (the schema's type matched_receipt)."""
+    """A receipt and the part that it is about (the schema's type told_receipt)."""
 
     link_id: int
     canonical_id: str
@@ -67,6 +67,7 @@ class MatchedReceipt(NamedTuple):
     decides: int
     sent_at: dt.datetime  # when the carrier accepted the part
     resubmitted: bool
+    mccmnc: str | None = None  # the recipient's network, where the receipt tells it
 
 
 class PartOutcome(NamedTuple):

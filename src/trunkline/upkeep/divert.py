@@ -21,6 +21,8 @@ _log = log.get_logger()
 _DIVERTED = metrics.counter("trunkline_diverted", "Messages moved from the queue of a carrier that is down.")
 
 _BATCH = 500
+# Later than others learn that a carrier is down: who did not know yet would send its messages back.
+_TOLD_S = 2.0
 _AGAIN_S = 15.0  # after some stayed that have nowhere to go
 
 # Where a message of a plan goes now. None: no route, or provisioning is unknown at the moment.
@@ -35,17 +37,20 @@ class Diverting:
         self._choose = choose
         self._left: dict[CarrierId, list[tuple[Lane, UUID]]] = {}  # lanes to look at, each after this id
         self._stayed_at: dict[CarrierId, float] = {}
+        self._seen_at: dict[CarrierId, float] = {}
 
     async def run(self, conn: Connection) -> bool:
         """One batch of each queue; whether there is more to look at."""
-        down = self._down()
+        down, now = self._down(), clock.boot_s()
+        self._seen_at = {carrier_id: self._seen_at.get(carrier_id, now) for carrier_id in down}
         for known in (self._left, self._stayed_at):
             for carrier_id in [one for one in known if one not in down]:
                 del known[carrier_id]
-        if not down:
+        known_to_all = [carrier_id for carrier_id, seen_at in self._seen_at.items() if now - seen_at >= _TOLD_S]
+        if not known_to_all:
             return False
         more = False
-        for carrier_id in await diverting.stranded(conn, down):
+        for carrier_id in await diverting.stranded(conn, known_to_all):
             async with conn.transaction():
                 if await overdue.try_task(conn, f"divert {carrier_id}"):
                     more |= await self._batch(conn, carrier_id)

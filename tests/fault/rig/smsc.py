@@ -22,9 +22,15 @@ from trunkline.smpp.smsc import Server, SmscHandler, SmscSession, serve
 from trunkline.smpp.timers import Timers
 from trunkline.smpp.wire import End
 
+_TLV_NOT_ALLOWED = 0xC1
+_VENDOR = 0x1400  # tags from here on
+_BURST = 1000  # receipts on their way at a time
 _RECEIPT = 4  # esm_class (SMPP 3.4 §5.2.12)
 _UDH = 0x40
 _AGAIN_S = 0.3
+_STATES = ("ACCEPTD", "ENROUTE", "DELIVRD", "UNDELIV", "REJECTD", "EXPIRED", "UNKNOWN", "BUFFERED")
+_FINAL = ("DELIVRD", "UNDELIV", "REJECTD", "EXPIRED")
+_DATES = ("2601010000", "1912312359", "9912312359", "700101000000", "2513320000")
 
 
 class Behaviour:
@@ -36,6 +42,7 @@ class Behaviour:
     drop_every = 0  # each n-th submit_sm gets no answer; 1: none does
     drop_receipts = False  # of those either
     hold_answers = False  # until release_answers
+    refuse_tlvs = False  # vendor TLVs are answered ESME_ROPTPARNOTALLWD
     throttle_per_s = 0.0  # more than this many a second are refused
     burst = 0.0  # 0: so many in each second of the clock; else a token bucket that holds so many
     throttle_status = 0x58
@@ -46,6 +53,7 @@ class Behaviour:
     shuffled = False  # receipts leave in any order, once 20 wait
     other_bind = False
     hold_receipts = False  # until release_receipts
+    chaos = False  # one to five receipts of any kind, one of them final, each once to three times, any dates
     id_form = "dec"  # of the id in receipts; the answer's is decimal
     part_answers: dict[str, list[int | None]] = {}  # by number of the part: of its submits, one after the other
     part_stats: dict[str, str | None] = {}  # by number of the part, instead of `stat`
@@ -161,6 +169,8 @@ class Smsc(Recorder):
             status = None
         elif wants.throttle_per_s and not self._within_rate(wants.throttle_per_s):
             status = wants.throttle_status
+        if wants.refuse_tlvs and any(tag >= _VENDOR for tag, _ in pdu.tlvs):
+            status = _TLV_NOT_ALLOWED
         ref, part_no, parts = _named(pdu)
         if scripted := wants.part_answers.get(str(part_no)):
             status = scripted.pop(0)
@@ -229,11 +239,16 @@ class Smsc(Recorder):
     def _receipts(self, link: Link, pdu: SubmitSm, smsc_id: str, stat: str) -> list[Receipt]:
         wants = self.behaviour
         shown = {"dec": smsc_id, "hex": f"{int(smsc_id):x}", "HEX": f"{int(smsc_id):X}"}[wants.id_form]
-        return [self._receipt(link, shown, pdu.destination_addr, pdu.source_addr, stat) for _ in range(wants.copies)]
+        stats = [stat] * wants.copies
+        if wants.chaos:
+            stats = [*random.choices(_STATES, k=random.randint(0, 4)), random.choice(_FINAL)]
+            stats = [stat for stat in stats for _ in range(random.randint(1, 3))]
+        return [self._receipt(link, shown, pdu.destination_addr, pdu.source_addr, stat) for stat in stats]
 
     def _receipt(self, link: Link | None, shown: str, source: str, destination: str, stat: str = "DELIVRD") -> Receipt:
         self._rid += 1
-        text = f"id:{shown} sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:{stat} err:000 text:"
+        date = random.choice(_DATES) if self.behaviour.chaos else "2601010000"
+        text = f"id:{shown} sub:001 dlvrd:001 submit date:2601010000 done date:{date} stat:{stat} err:000 text:"
         self.note("receipt", rid=self._rid, id=shown, to=source, stat=stat)
         pdu = DeliverSm(
             source_addr_ton=1, source_addr_npi=1, source_addr=source, destination_addr=destination, esm_class=_RECEIPT,
@@ -262,6 +277,8 @@ class Smsc(Recorder):
             return
         session = random.choice(links).session
         assert session is not None
+        if self.behaviour.chaos:
+            self.note("sent", rid=receipt.rid)
         try:
             session.deliver(receipt.pdu, receipt)
         except NotSent:
@@ -294,12 +311,20 @@ class Smsc(Recorder):
             self._answer(link, sequence, planned if status is None else status, smsc_id)
         return len(held)
 
-    async def do_release_receipts(self, last_first: bool = False) -> int:
-        """Sends what was held, and holds nothing more."""
+    async def do_release_receipts(self, last_first: bool = False, paced: bool = True) -> int:
+        """Sends what was held, as fast as it is answered or (`paced` false) all at once, and holds nothing more."""
         self.behaviour.hold_receipts = self.behaviour.shuffled = False
         held, self._held_receipts = self._held_receipts, []
-        for receipt in reversed(held) if last_first else held:
-            self._send(receipt)
+        if last_first:
+            held.reverse()
+        if self.behaviour.chaos:
+            random.shuffle(held)
+        for start in range(0, len(held), _BURST):
+            answered = self.counts["rok"] + _BURST // 2
+            for receipt in held[start : start + _BURST]:
+                self._send(receipt)
+            if paced and len(held) > start + _BURST:
+                await self.do_wait("rok", answered)
         return len(held)
 
     async def do_cut(self, how: str, links: int = 1000) -> int:
@@ -327,10 +352,14 @@ class Smsc(Recorder):
         else:
             await self.start()
 
-    async def do_bogus(self, count: int, to: str = "15559999999") -> None:
-        """Sends receipts with ids that were never given to anybody."""
+    async def do_bogus(self, count: int, to: str = "15559999999", first: int = 900_000_000_000) -> None:
+        """Sends receipts with ids that were never given to anybody (from `first` on: or not for this number), as fast
+        as they are answered."""
+        answered = self.counts["rok"]
         for number in range(count):
-            self._send(self._receipt(None, str(900_000_000_000 + number), to, "12345"))
+            self._send(self._receipt(None, str(first + number), to, "12345"))
+            if number >= _BURST and number % 100 == 0:
+                await self.do_wait("rok", answered + number - _BURST)
 
     async def do_say(self, octets: str, source: str, to: str = "12345", esm_class: int = 0) -> None:
         """A handset sends a message, or a part of one, with these octets (hex). Sent again until it is answered OK."""
