@@ -19,6 +19,7 @@ _IDENTITY: Mapping[str, tuple[str, ...]] = {
     "price_list": ("name",),
     "plan": ("account", "name"),
     "sender": ("plan", "address"),
+    "receiver": ("account", "plan", "origin"),
     "carrier": ("name",),
     "route": ("name",),
     "guard": ("plan",),

@@ -55,6 +55,18 @@ def _countries(value: Any) -> list[str]:
     return sorted(set(value))
 
 
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('a list of texts such as ["https://example.com"]')
+    return value
+
+
+def _headers(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(item, str) and item for item in value.values()):
+        raise ValueError('a table of texts by header such as { X-Tenant = "acme" }')
+    return value
+
+
 def _country(value: Any) -> str:
     if not isinstance(value, str) or value not in COUNTRY_CODES:
         raise ValueError("a country by ISO 3166-1 alpha-2 code, such as NL")
@@ -174,6 +186,8 @@ CURRENCY = Kind("currency", _currency)
 MONEY = Kind("amount", _money, spelled)
 TIME = Kind("date or time", _time)
 TABLE = Kind("table", _table)
+TEXTS = Kind("list of texts", _texts)
+HEADERS = Kind("table of texts", _headers)
 RATE = Kind('integer, 1 to 1000000, or `"unlimited"`', _rate)
 WORD = Kind("word", _word)
 REPLY = Kind(f"text, up to {_TEXT_LIMIT} characters", _reply)

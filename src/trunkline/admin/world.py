@@ -10,11 +10,13 @@ from typing import Any
 from trunkline.admin.document import Table, near
 from trunkline.domain.callback import Policy, check
 from trunkline.runtime.secret import unseal
-from trunkline.store import audit, provisioning
+from trunkline.store import audit, provisioning, receivers
 from trunkline.store.db import Connection
+from trunkline.store.receivers import Credentials
 
+_HOST = "a public host name or address, or one of callback_allowed_networks"
 # What audit rows and reports must not show.
-_SECRET = frozenset({"password", "hook_secrets"})
+_SECRET = frozenset({"password", "hook_secrets", "credentials"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,23 @@ class World:
         for row in rows["plan"].values():
             for sealed in row["hook_secrets"]:
                 unseal(around.secret_key, sealed, provisioning.hook_secret_place(row["public_id"]))
+        for row in rows["receiver"].values():
+            world.credentials_of(row)
         return world
 
     def password_of(self, link: Mapping[str, Any]) -> str:
         """A stored link's password in the clear."""
         place = provisioning.password_place(self.rows["carrier"][link["carrier_id"]]["name"], link["name"])
         return unseal(self.around.secret_key, link["password"], place).decode()
+
+    def credentials_of(self, receiver: Mapping[str, Any]) -> Credentials:
+        """What a stored receiver is given, in the clear."""
+        place = self.credentials_place(receiver["account_id"], receiver["origin"])
+        return receivers.opened(self.around.secret_key, receiver["credentials"], place)
+
+    def credentials_place(self, account_id: int, origin: str) -> str:
+        """The context that an account's credentials for an origin are sealed for."""
+        return receivers.place(self.rows["account"][account_id]["public_id"], origin)
 
     async def put(self, kind: str, row_id: int | None, fields: dict[str, Any], title: str) -> int:
         """Makes the row so, if it is not, with its audit row; returns its id."""
@@ -127,11 +140,19 @@ class World:
         """Notes a mistake where the value is no URL that webhooks may be sent to."""
         url = table.values[key]
         if url is not None and check(url, policy=self.around.policy) is None:
-            scheme = "an http or https" if self.around.policy.allow_http else "an https"
-            table.mistake(
-                key,
-                f"{key} must be {scheme} URL with a public host name or address, or one of callback_allowed_networks",
-            )
+            table.mistake(key, f"{key} must be {self._scheme} URL with {_HOST}")
+
+    def origin(self, table: Table, key: str, text: str) -> str | None:
+        """The origin that `text` names, as `Callback.origin` writes it; None is a mistake that has been noted."""
+        target = check(text, policy=self.around.policy)
+        if target is None or target.path != "/" or "#" in text:
+            table.mistake(key, f"{key} must be {self._scheme} origin such as https://example.com, with {_HOST}")
+            return None
+        return target.origin
+
+    @property
+    def _scheme(self) -> str:
+        return "an http or https" if self.around.policy.allow_http else "an https"
 
     def _find(self, table: Table, key: str, kind: str, name: str | None) -> int | None:
         if name is None:

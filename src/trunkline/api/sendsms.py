@@ -20,10 +20,11 @@ from trunkline.api.sizing import over_limit, size
 from trunkline.api.terms import terms_of
 from trunkline.contract.dry_run import read_dry_run
 from trunkline.contract.idempotency import read_key
-from trunkline.contract.problem import Refusal, joined
+from trunkline.contract.problem import Fault, Refusal, joined, refuse
 from trunkline.contract.record import queued_json
 from trunkline.contract.send import SendRequest, read_send
 from trunkline.contract.times import parse
+from trunkline.domain import callback
 from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import AccountId, CarrierId, Plan, Provisioning, Token
 from trunkline.domain.terms import Terms
@@ -91,6 +92,8 @@ def _judge(context: Context, request: Request, provisioning: Provisioning, token
         provisioning, plan.plan_id, wanted.sender, wanted.recipient, country, mccmnc, msg_id
     )
     bound = _Bound(msg_id, country, mccmnc, carrier_id)
+    if not _may_call_back(context, plan, wanted):
+        return plan, key, refuse([Fault("callbackUrl", "callback_url_refused", callback.REFUSAL)]), carrier_id
     return plan, key, _ready(context, provisioning, plan, wanted, bound, now_ms), carrier_id
 
 
@@ -178,6 +181,14 @@ def _plan(provisioning: Provisioning, token: Token, public_id: str) -> Plan | Re
     if not may_use(token, plan):
         return Refusal("plan_not_allowed", "The token may not use this service plan.")
     return plan
+
+
+def _may_call_back(context: Context, plan: Plan, wanted: SendRequest) -> bool:
+    """Whether the `callbackUrl` is of an origin that the plan allows, where there is one."""
+    if plan.callback_origins is None or wanted.callback_url is UNSET:
+        return True
+    target = callback.check(wanted.callback_url, policy=context.callback_policy)
+    return target is not None and target.origin in plan.callback_origins
 
 
 def _forbidden(provisioning: Provisioning, plan: Plan, sender: str, country: str | None) -> Refusal | None:

@@ -62,6 +62,7 @@ class Plan:
     terms: PlanTerms | None = None  # what its messages cost
     guard: Guard | None = None  # what is watched of whom it writes to
     consent: Consent = field(default_factory=Consent)
+    callback_origins: frozenset[str] | None = None  # as Callback.origin; None: a callbackUrl may be of any
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,18 @@ class Keyword:
 
 
 @dataclass(frozen=True, slots=True)
+class Receiver:
+    """What webhooks carry for a customer's server at one origin, and at no other."""
+
+    receiver_id: int
+    account_id: AccountId
+    plan_id: PlanId | None  # None: every plan of the account
+    origin: str  # as Callback.origin
+    head: bytes = field(repr=False)  # header lines, each with its CRLF
+    certificate: bytes | None = field(repr=False)  # ours, with its key, in PEM
+
+
+@dataclass(frozen=True, slots=True)
 class Provisioning:
     """All of it at one version. Lookups are plain dicts; nothing here is ever changed in place."""
 
@@ -130,4 +143,12 @@ class Provisioning:
     # Own words by what they are sent to, an address or any sender of a plan; written as `words_of` reads them.
     keywords: Mapping[tuple[str | PlanId, str], Keyword] = field(default_factory=dict)
     plans_of_address: Mapping[str, tuple[PlanId, ...]] = field(default_factory=dict)  # whoever sends from it
+    receivers: Mapping[tuple[AccountId, PlanId | None, str], Receiver] = field(default_factory=dict)
     blocked: frozenset[str] = frozenset()  # prefixes of numbers that nobody writes to
+
+    def receiver(self, plan: Plan, origin: str) -> Receiver | None:
+        """What webhooks of a plan carry to an origin: the plan's own word for it, else its account's."""
+        if not self.receivers:
+            return None
+        own = self.receivers.get((plan.account_id, plan.plan_id, origin))
+        return own or self.receivers.get((plan.account_id, None, origin))

@@ -47,6 +47,7 @@ async def run(context: Context, stop: asyncio.Event) -> None:
     rounds = Rounds(
         context.dsn,
         lease_s=round(context.settings.lease_s),
+        dead_letter_days=context.settings.callback.dead_letter_days,
         look=match.look,
         join=joiner.look,
         diverting=Diverting(context.carriers.down, choose),

@@ -43,7 +43,7 @@ class Hook(NamedTuple):
 
 
 class Acknowledged(NamedTuple):
-    """An attempt that was answered 2xx (the schema's type acknowledged_hook)."""
+    """An attempt that was answered 2xx (the schema's type answered_hook)."""
 
     plan_id: PlanId
     origin: str
@@ -53,6 +53,7 @@ class Acknowledged(NamedTuple):
     tries: int
     status: int
     latency_ms: int
+    excerpt: bytes | None = None  # first bytes of the answer's body, where it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,11 @@ async def disabled(conn: Connection, account_id: AccountId | None = None) -> lis
 async def enable(conn: Connection, account_id: AccountId, kind: str | None, url: str | None) -> list[tuple[str, str]]:
     """Enables an account's URLs again, or those of one kind, or one; returns which: (kind, URL)."""
     return [(row[0], row[1]) for row in await conn.fetch(_SQL.enable, account_id, kind, url)]
+
+
+async def forget_dead(conn: Connection, days: int) -> int:
+    """Forgets dead letters older than `days`, at most 2000. Returns how many."""
+    return len(await conn.fetch(_SQL.forget_dead, days))
 
 
 async def forget_unused(conn: Connection) -> None:

@@ -23,7 +23,7 @@ from trunkline.domain.provisioning import (
 )
 from trunkline.domain.terms import ACCOUNT, Cap, PlanTerms, Purse
 from trunkline.runtime.secret import seal, unseal
-from trunkline.store import routes
+from trunkline.store import receivers, routes
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 
@@ -35,7 +35,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "plan": (
         *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
         *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s", "sent_events"),
-        *("transliterate", "max_segments", "consent"),
+        *("transliterate", "max_segments", "consent", "callback_origins"),
     ),
     "sender": ("plan_id", "address", "state"),
     "carrier": ("name", "active", "dialect"),
@@ -55,6 +55,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("sender_kinds", "cost_micro", "weight", "min_delivery_percent", "max_receipt_s", "fallback"),
     ),
     "keyword": ("plan_id", "address", "word", "does", "reply", "active"),
+    "receiver": ("account_id", "plan_id", "origin", "credentials"),
 }
 _JSON = frozenset({"consent", "dialect", "timers", "velocity"})
 
@@ -87,6 +88,7 @@ async def load(conn: Connection, secret_key: bytes, known: Provisioning | None =
         links = [row for row in await conn.fetch(_SQL.links) if row["active"]]
         found = await routes.load(conn) if known is None else known.routes
         keywords = await conn.fetch(_SQL.keywords)
+        known_receivers = await receivers.load(conn, accounts, secret_key)
     by_id = {plan.plan_id: plan for plan in plans}
     return Provisioning(
         version=version,
@@ -100,6 +102,7 @@ async def load(conn: Connection, secret_key: bytes, known: Provisioning | None =
         routes=found,
         keywords=_keywords(keywords),
         plans_of_address=_senders_plans(senders),
+        receivers=known_receivers,
         blocked=frozenset(row["prefix"] for row in blocked if row["active"]),
     )
 
@@ -115,6 +118,7 @@ def _plan(
     place = hook_secret_place(fields["public_id"])
     fields["countries"] = _set(fields["countries"])
     fields["consent"] = consent_of(json.loads(fields["consent"]))
+    fields["callback_origins"] = _set(fields["callback_origins"])
     fields["hook_secrets"] = tuple(unseal(secret_key, sealed, place) for sealed in fields["hook_secrets"])
     plan_id, account_id = fields["plan_id"], fields["account_id"]
     return Plan(

@@ -256,10 +256,9 @@ async def contents(conn: Connection, claimed: Sequence[Claimed], quiet: Containe
         content = Content(*known)
         if currency is not None:
             content = content._replace(price=PartPrice(price_micro, ptf_micro, currency, content.country))
-        place = n - 1
-        found[place] = content
+        found[n - 1] = content
         if content.parts > 1 and content.recipient is not None:
-            several[keys[place]] = (place, content)
+            several[keys[n - 1]] = (n - 1, content)
     if several:
         wanted = [(*key, content.recipient) for key, (_, content) in several.items()]
         for key, reference in (await _references(conn, sorted(wanted, key=itemgetter(1)))).items():

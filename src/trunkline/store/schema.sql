@@ -86,7 +86,9 @@ CREATE TABLE plan (
     sent_events     boolean NOT NULL DEFAULT false,   -- webhooks tell SENT as well
     transliterate   boolean NOT NULL DEFAULT false,   -- write typography that GSM-7 lacks as GSM-7 has it
     max_segments    smallint CHECK (max_segments > 0),-- parts of one message; null: as many as its text takes
-    consent         jsonb NOT NULL DEFAULT '{}'       -- class of traffic, opt-outs, quiet hours, replies (domain/consent.py)
+    consent         jsonb NOT NULL DEFAULT '{}',      -- class of traffic, opt-outs, quiet hours, replies (domain/consent.py)
+    callback_origins   text[],                        -- that a callbackUrl may be of; null: any
+    old_secret_ends_at timestamptz                    -- when all but the newest of hook_secrets end; null: there is one
 );
 CREATE INDEX plan_account ON plan (account_id);
 
@@ -169,6 +171,16 @@ CREATE TABLE keyword (
     active      boolean NOT NULL DEFAULT true
 );
 
+-- What webhooks carry for a customer's server: header lines, a client certificate. Sent to this origin and no other.
+CREATE TABLE receiver (
+    receiver_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id   integer NOT NULL REFERENCES account,
+    plan_id      integer REFERENCES plan,             -- null: every plan of the account
+    origin       text NOT NULL,                       -- scheme://host:port, the port always written
+    credentials  bytea NOT NULL,                      -- encrypted with the settings' key
+    UNIQUE NULLS NOT DISTINCT (account_id, plan_id, origin)
+);
+
 -- Processes keep provisioning in memory and poll its version; every change, whoever makes it, moves the version: once a
 -- transaction, since each further update of the one row would read all its versions before it.
 CREATE FUNCTION provisioning_changed() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -193,6 +205,7 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON carrier F
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON link    FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON route   FOR EACH STATEMENT EXECUTE FUNCTION routes_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON keyword FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON receiver FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Numbers: the operator's own ranges. A range covers what begins with its digits; a prefix is a range of one. API
@@ -781,6 +794,7 @@ CREATE TABLE hook_dead (
     PRIMARY KEY (plan_id, msg_id, n, died_at)
 );
 CREATE INDEX hook_dead_still ON hook_dead (msg_id, plan_id, n, died_at) WHERE replayed_at IS NULL;
+CREATE INDEX hook_dead_age ON hook_dead (died_at);
 
 -- Configured URLs (a plan's, an account's) that fail or are disabled; a row goes with the first success. One URL is one
 -- receiver in an account, whichever of its plans names it.
@@ -825,9 +839,14 @@ CREATE TYPE matched_receipt AS (
     resubmitted boolean
 );
 
-CREATE TYPE acknowledged_hook AS (
+CREATE TYPE acknowledged_hook AS (                -- of the version before answered_hook
     plan_id integer, origin text, due_at timestamptz, msg_id uuid, n smallint, tries smallint, status smallint,
     latency_ms integer
+);
+
+CREATE TYPE answered_hook AS (
+    plan_id integer, origin text, due_at timestamptz, msg_id uuid, n smallint, tries smallint, status smallint,
+    latency_ms integer, excerpt bytea
 );
 
 -- ---------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,18 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
-from trunkline.store import admission, charges, idempotency, inbound, optouts, partitions, queue, receipts
+from trunkline.store import (
+    admission,
+    charges,
+    hook_secrets,
+    hooks,
+    idempotency,
+    inbound,
+    optouts,
+    partitions,
+    queue,
+    receipts,
+)
 from trunkline.store import overdue as store
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.upkeep import overdue, parts, quality, rescue, reserves
@@ -31,12 +42,20 @@ class Rounds:
     """Runs the tasks of upkeep, each in its own time, on connections of their own."""
 
     def __init__(
-        self, dsn: str, *, lease_s: int, look: rescue.Look, join: parts.Join, diverting: Diverting | None = None
+        self,
+        dsn: str,
+        *,
+        lease_s: int,
+        look: rescue.Look,
+        join: parts.Join,
+        diverting: Diverting | None = None,
+        dead_letter_days: int = 30,
     ) -> None:
         """`look` takes up parked receipts of ids that are known now, `join` what is ready of sets of inbound parts;
         `diverting` moves what waits for carriers that are down."""
         self._dsn = dsn
         self._lease_s = lease_s
+        self._dead_letter_days = dead_letter_days
         self._look = look
         self._join = join
         self._diverting = diverting
@@ -61,6 +80,8 @@ class Rounds:
             Task("repeats", 60.0, inbound.forget),
             Task("old parts", 60.0, self._old_parts),
             Task("replies", 600.0, optouts.forget_replies),
+            Task("dead letters", 60.0, self._dead_letters),
+            Task("secrets", 60.0, self._secrets),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
         ]
@@ -125,6 +146,14 @@ class Rounds:
 
     async def _keys(self, conn: Connection) -> bool:
         return await idempotency.forget(conn) > 0
+
+    async def _dead_letters(self, conn: Connection) -> bool:
+        return await hooks.forget_dead(conn, self._dead_letter_days) > 0
+
+    async def _secrets(self, conn: Connection) -> bool:
+        for plan in await hook_secrets.end_old(conn):
+            _log.info("hook.secret_ended", plan=plan)
+        return False
 
     async def _reserves(self, conn: Connection) -> bool:
         return await reserves.ended(conn) > 0

@@ -256,8 +256,8 @@ async def installation(
     smsc_port: int | None = None,
     environment: dict[str, str] | None = None,
     upkeep: bool = True,
-    prepaid: bool = False,
     foreign: bool = False,
+    prepaid: bool = False,
 ) -> AsyncIterator[Installation]:
     """A running installation. `database`: an address, or None for an embedded PostgreSQL of its own.
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from trunkline.admin.document import Key, Table
-from trunkline.admin.sections import account, carrier, guard, keyword, plan, price_list, route, sender
+from trunkline.admin.sections import account, carrier, guard, keyword, plan, price_list, receiver, route, sender
 from trunkline.admin.world import World
 
 
@@ -27,6 +27,7 @@ SECTIONS = (
     Section("price_list", price_list.WHAT, price_list.KEYS, price_list.read, price_list.put),
     Section("plan", plan.WHAT, plan.KEYS, plan.read, plan.put),
     Section("sender", sender.WHAT, sender.KEYS, sender.read, sender.put),
+    Section("receiver", receiver.WHAT, receiver.KEYS, receiver.read, receiver.put),
     Section("carrier", carrier.WHAT, carrier.KEYS, carrier.read, carrier.put),
     Section("route", route.WHAT, route.KEYS, route.read, route.put),
     Section("guard", guard.WHAT, guard.KEYS, guard.read, guard.put),

@@ -7,6 +7,7 @@ from typing import Any
 
 from trunkline.admin import kinds
 from trunkline.admin.document import REQUIRED, Key, Table
+from trunkline.admin.pointers import pointed
 from trunkline.admin.world import World
 from trunkline.carriers.dialect import from_mapping
 from trunkline.runtime.kinds import FLAG, TEXT, choice, integer, number
@@ -102,26 +103,13 @@ async def put(world: World, table: Table) -> None:
 
 def _password(world: World, link: Table) -> str | None:
     """The password that the link's table points to. SMPP 3.4 §4.1.1 has up to 8 characters; carriers give out more."""
-    values = link.values
-    key = "password_env" if values["password_env"] is not None else "password_file"
-    if values[key] is None:
+    password = pointed(world.around, link, "password")
+    if password is None:
         return None
-    if key == "password_env":
-        password = world.around.environ.get(values[key])
-        if password is None:
-            link.mistake(key, f"the environment has no {values[key]}")
-            return None
-    else:
-        try:
-            password = (world.around.folder / values[key]).read_text("utf-8").removesuffix("\n").removesuffix("\r")
-        except OSError as error:
-            link.mistake(key, f"cannot read {values[key]}: {error.strerror}")
-            return None
-        except UnicodeDecodeError:
-            password = ""
     try:
         return str(kinds.text(64).read(password))
     except ValueError as error:
+        key = "password_env" if link.values["password_env"] is not None else "password_file"
         link.mistake(key, f"the password must be {error}")
         return None
 

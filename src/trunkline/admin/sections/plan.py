@@ -59,6 +59,13 @@ KEYS = (
     ),
     *terms.KEYS,
     *consent.KEYS,
+    Key(
+        "callback_origins",
+        kinds.TEXTS,
+        None,
+        'Origins such as `"https://example.com"` that a `callbackUrl` may be of.',
+        shown="any",
+    ),
 )
 
 
@@ -74,6 +81,9 @@ async def put(world: World, table: Table) -> None:
     values = table.values
     world.check_url(table, "dlr_url")
     world.check_url(table, "mo_url")
+    if values["callback_origins"] is not None:
+        origins = [world.origin(table, "callback_origins", one) for one in values["callback_origins"]]
+        values["callback_origins"] = sorted({one for one in origins if one is not None})
     account_id = world.account(table, "account")
     if not table.is_sound or account_id is None:
         return
@@ -128,5 +138,6 @@ def _fields(values: dict[str, Any], account_id: int, before: dict[str, Any] | No
         "transliterate": values["transliterate"] == "gsm7",
         "max_segments": values["max_segments"],
         "consent": consent.stored(values),
+        "callback_origins": values["callback_origins"],
         "hook_secrets": before["hook_secrets"] if before else [],
     }

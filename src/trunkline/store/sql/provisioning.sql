@@ -13,7 +13,7 @@ SELECT account_id, public_id, name, active, dlr_url, mo_url, rate_per_s FROM acc
 -- name: plans
 SELECT plan_id, public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
        priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-       max_segments, consent
+       max_segments, consent, callback_origins
 FROM plan ORDER BY plan_id;
 
 -- name: tokens
@@ -102,14 +102,15 @@ WHERE account_id = $1 RETURNING account_id;
 -- name: insert_plan
 INSERT INTO plan (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                   priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                  max_segments, consent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::jsonb) RETURNING plan_id;
+                  max_segments, consent, callback_origins)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::jsonb, $19)
+RETURNING plan_id;
 
 -- name: update_plan
 UPDATE plan SET (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                  priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                  max_segments, consent)
-    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::jsonb)
+                  max_segments, consent, callback_origins)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::jsonb, $20)
 WHERE plan_id = $1 RETURNING plan_id;
 
 -- name: insert_sender
@@ -152,6 +153,16 @@ INSERT INTO keyword (plan_id, address, word, does, reply, active) VALUES ($1, $2
 -- name: update_keyword
 UPDATE keyword SET (plan_id, address, word, does, reply, active) = ROW($2, $3, $4, $5, $6, $7)
 WHERE keyword_id = $1 RETURNING keyword_id;
+
+-- name: receivers
+SELECT receiver_id, account_id, plan_id, origin, credentials FROM receiver ORDER BY receiver_id;
+
+-- name: insert_receiver
+INSERT INTO receiver (account_id, plan_id, origin, credentials) VALUES ($1, $2, $3, $4) RETURNING receiver_id;
+
+-- name: update_receiver
+UPDATE receiver SET (account_id, plan_id, origin, credentials) = ROW($2, $3, $4, $5)
+WHERE receiver_id = $1 RETURNING receiver_id;
 
 -- name: insert_token
 -- $7: seconds from now, null for a token without end. By trunkline_now(), as it is checked.
