@@ -31,11 +31,11 @@ from rig.recording import Recording  # noqa: E402
 from trunkline.runtime import clock  # noqa: E402
 
 SAMPLES, PER_S = 300, 10
-LEASE_S = 600  # the dispatcher stands still while its queue is filled
+LEASE_S = 300  # the dispatcher stands still while its queue is filled
 FILL = """
 WITH s AS (
     SELECT (lpad(to_hex((extract(epoch FROM now() - interval '10 minutes') * 1000)::bigint + n / 1000), 12, '0') || '7'
-            || lpad(to_hex(n), 19, '8'))::uuid AS msg_id, n
+            || lpad(to_hex(n), 19, '0'))::uuid AS msg_id, n
     FROM generate_series($1::int, $2::int) AS n
 ), stored AS (
     INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, encoding, parts, expires_at)

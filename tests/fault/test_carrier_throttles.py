@@ -17,10 +17,10 @@ from rig.verify import Expected, Ledgers, verify
 
 from trunkline.domain import token
 from trunkline.runtime import clock
-from trunkline.runtime.secret import seal, secret_key
+from trunkline.runtime.secret import seal, secret_key, unseal
 from trunkline.runtime.settings import load
 from trunkline.store import provisioning
-from trunkline.store.provisioning import password_place
+from trunkline.store.provisioning import hook_secret_place, password_place
 
 THROTTLED, QUEUE_FULL = 0x58, 0x14
 
@@ -103,8 +103,13 @@ async def another_carrier(it: Installation, port: int) -> tuple[str, str]:
     plan = "7" * 24
     conn = await asyncpg.connect(it.database)
     async with conn.transaction():
+        own, (sealed,) = await conn.fetchrow("SELECT public_id, hook_secrets FROM plan")
+        secret = unseal(key, sealed, hook_secret_place(own))
         plan_id = await conn.fetchval(
-            "INSERT INTO plan (public_id, account_id, name, rate_per_s) VALUES ($1, 1, 'q', 0) RETURNING plan_id", plan
+            "INSERT INTO plan (public_id, account_id, name, rate_per_s, hook_secrets) VALUES ($1, 1, 'q', 0, $2)"
+            " RETURNING plan_id",
+            plan,
+            [seal(key, secret, hook_secret_place(plan))],
         )
         await conn.execute("INSERT INTO sender (plan_id, address) VALUES ($1, '12345')", plan_id)
         carrier = await conn.fetchval("INSERT INTO carrier (name) VALUES ('other') RETURNING carrier_id")

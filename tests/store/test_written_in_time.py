@@ -70,7 +70,8 @@ class GivenBack:
 
 def waiting(pool: Windows, told: GivenBack, parts: dict[int, int], deadline: float) -> Outbox:
     """Messages (number → parts) that wait for room until the deadline."""
-    made = Outbox(pool, Throttle(), told, may_write=lambda: True, emptier=lambda: None)
+    at = AT - dt.timedelta(days=1)
+    made = Outbox(pool, Throttle(), told, may_write=lambda: True, at=lambda now: at, emptier=lambda: None)
     for number, count in parts.items():
         claimed = Claimed(1, 0, UUID(int=number), (1 << count) - 1, 0, False, AT, AT)
         made.put([(SubmitSm(), Ticket(claimed, "+1", part_no, count)) for part_no in range(1, count + 1)], deadline)

@@ -13,6 +13,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from rig.long_texts import named, reference
 from rig.recording import Recorder, main
 
 from trunkline.smpp.codec import encode
@@ -26,7 +27,6 @@ _TLV_NOT_ALLOWED = 0xC1
 _VENDOR = 0x1400  # tags from here on
 _BURST = 1000  # receipts on their way at a time
 _RECEIPT = 4  # esm_class (SMPP 3.4 §5.2.12)
-_UDH = 0x40
 _AGAIN_S = 0.3
 _STATES = ("ACCEPTD", "ENROUTE", "DELIVRD", "UNDELIV", "REJECTD", "EXPIRED", "UNKNOWN", "BUFFERED")
 _FINAL = ("DELIVRD", "UNDELIV", "REJECTD", "EXPIRED")
@@ -171,7 +171,7 @@ class Smsc(Recorder):
             status = wants.throttle_status
         if wants.refuse_tlvs and any(tag >= _VENDOR for tag, _ in pdu.tlvs):
             status = _TLV_NOT_ALLOWED
-        ref, part_no, parts = _named(pdu)
+        ref, part_no, parts = named(pdu)
         if scripted := wants.part_answers.get(str(part_no)):
             status = scripted.pop(0)
         smsc_id = ""
@@ -182,7 +182,7 @@ class Smsc(Recorder):
             status = None
         self.note(
             "submit", link=link.number, seq=pdu.sequence_number, to=pdu.destination_addr, ref=ref, part=part_no,
-            parts=parts, answer=status, id=smsc_id, concat=_reference(pdu),
+            parts=parts, answer=status, id=smsc_id, concat=reference(pdu),
         )  # fmt: skip
         if self._cut_inside:
             session.write_raw(b"\0\0\0\x1a\x80\0\0\x04\0\0")  # the start of a submit_sm_resp
@@ -193,7 +193,7 @@ class Smsc(Recorder):
 
     def _answer_and_tell(self, link: Link, pdu: SubmitSm, status: int | None, smsc_id: str) -> None:
         wants, loop = self.behaviour, asyncio.get_running_loop()
-        stat = wants.part_stats.get(str(_named(pdu)[1]), wants.stat)
+        stat = wants.part_stats.get(str(named(pdu)[1]), wants.stat)
         told = smsc_id and stat and pdu.registered_delivery & 1 and not (status is None and wants.drop_receipts)
         receipts = self._receipts(link, pdu, smsc_id, stat or "") if told else []
         lag = wants.receipt_s + (random.uniform(-1, 1) * wants.receipt_spread_s if wants.receipt_spread_s else 0.0)
@@ -380,23 +380,6 @@ class Smsc(Recorder):
 
     async def do_links(self) -> int:
         return len(self._links)
-
-
-def _named(pdu: SubmitSm) -> tuple[str | None, int, int]:
-    """The request's name at the start of the text (the client puts it there), part and parts."""
-    text, part_no, parts = pdu.short_message, 1, 1
-    if pdu.esm_class & _UDH and text:
-        header = text[: text[0] + 1]
-        part_no, parts = header[-1], header[-2]
-        text = text[len(header) :]
-    name = text[:12].split(b" ")[0].decode("ascii", "replace")
-    return (name if name.startswith("r") and name[1:].isdigit() else None), part_no, parts
-
-
-def _reference(pdu: SubmitSm) -> str | None:
-    """The concatenation reference, in hex."""
-    text = pdu.short_message
-    return text[3 : text[0] - 1].hex() if pdu.esm_class & _UDH and text else None
 
 
 if __name__ == "__main__":
