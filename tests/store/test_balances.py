@@ -229,7 +229,7 @@ def test_a_carrier_that_cuts_otherwise_is_paid_for_what_it_gets(database: str, c
         epoch = await leases.register(it.conn, "test", 1, 3600)
         await leases.take(it.conn, epoch)
         claimed = await queue.claim(
-            it.conn, CARRIER, epoch, [(Lane(0, PLAN), FIRST, 9)], free_parts=9, whole_window=True, claim_no=1
+            it.conn, CARRIER, epoch, [(Lane(0, PLAN), FIRST, 9)], free_parts=9, alone_parts=0, claim_no=1
         )
         for _ in range(2):  # the answer to the first was lost
             assert [one.msg_id for one in await recut(it.conn, CARRIER, [(claimed[0], cut)])] == (

@@ -9,6 +9,7 @@ import pytest
 from receipt_ground import Ground, on_ground
 
 from trunkline.dlr import match
+from trunkline.domain.ids import MsgIds
 from trunkline.mt.submit import user_message_reference
 from trunkline.upkeep import rescue
 
@@ -53,6 +54,13 @@ def test_by_the_reference(database: str) -> None:
         assert (await ground.end(messages[0]))[0] == "QUEUED"
 
     on_ground(database, main, user_message_reference=True)
+
+
+def test_messages_of_one_moment_have_references_of_their_own() -> None:
+    ids = MsgIds()
+    messages = [ids.new(1_790_000_000_000) for _ in range(300)]
+    references = [user_message_reference(msg_id, part_no) for msg_id in messages for part_no in range(1, 11)]
+    assert len(set(references)) > 0.97 * len(references)
 
 
 @pytest.mark.parametrize("dialect", [{}, {"user_message_reference": True}])

@@ -32,14 +32,17 @@ LIMIT 1000
 -- name: resolve_doubts
 -- A receipt with an id that nobody knows, for a recipient that has exactly one part in doubt at this carrier, written
 -- before the receipt came: it tells that the part was accepted. The part gets the ref row, and is charged, as the lost
--- response would have had it. Not before the receipt has waited two seconds: a response may still be on its way. Where the receipt
--- repeats the part's user_message_reference (mt/submit has the same rule), it is about parts with that one only.
+-- response would have had it. Not before the receipt has waited two seconds: a response may still be on its way. Where
+-- the receipt repeats the part's user_message_reference (mt/submit has the same rule), it is about parts with that one
+-- only.
 WITH waiting AS MATERIALIZED (  -- first, since nearly always there is none
     SELECT d.carrier_id, d.recipient, d.plan_id, d.msg_id, d.part_no, p.canonical_id, p.link_id, p.user_reference
     FROM doubt d
     JOIN parked p ON p.carrier_id = d.carrier_id AND p.received_at >= d.claimed_at
          AND (p.source = d.recipient OR p.destination = d.recipient)
-         AND coalesce(p.user_reference = (('x' || right(d.msg_id::text, 4))::bit(16)::int + d.part_no - 1) & 65535, true)
+         AND coalesce(p.user_reference = (
+                 (('x' || right(d.msg_id::text, 4))::bit(16) # ('x' || substr(d.msg_id::text, 20, 4))::bit(16))::bigint
+                 * 40503 + d.part_no - 1) & 65535, true)
     WHERE p.received_at < (SELECT trunkline_now()) - interval '2 seconds'
 ), pair AS (
     SELECT min(w.canonical_id) AS canonical_id, min(w.link_id) AS link_id, w.carrier_id,
