@@ -46,6 +46,14 @@ bench-depth:
 bench-list count="100000":
     .venv/bin/python bench/list.py {{count}}
 
+# webhooks from the queue to a fast receiver, beside a bare client loop
+bench-hooks events="60000":
+    .venv/bin/python bench/hooks.py --events {{events}}
+
+# a plan's message beside another plan with so many queued
+bench-fair count="1000000":
+    .venv/bin/python bench/fairness.py {{count}}
+
 # number ranges: import, load, look-up, memory
 bench-numbers count="2000000":
     .venv/bin/python bench/number_ranges.py {{count}}

@@ -95,7 +95,7 @@ async def trip(conn: Connection, epoch: int, ids: MsgIds, number: int, costs: Co
     ]
     await costs.of("accept keyed", queue.accept(conn, keyed, wake=False))
     lane = [(Lane(0, PLAN), FIRST, BATCH)]
-    claim = queue.claim(conn, CARRIER, epoch, lane, free_parts=BATCH, whole_window=True, claim_no=number)
+    claim = queue.claim(conn, CARRIER, epoch, lane, free_parts=BATCH, alone_parts=63, claim_no=number)
     claimed = await costs.of("claim", claim)
     await costs.of("contents", queue.contents(conn, claimed))
     parts = [

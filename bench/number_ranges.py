@@ -60,7 +60,7 @@ async def loaded(dsn: str, count: int) -> None:
     grown = peak_mb() - before
     beside.cancel()
     longest, long_count = await beside
-    ranges = watch._ranges
+    ranges = watch.held
     print(
         f"loaded: {spent:.1f} s, {len(ranges):,} spans, {ranges.octets / 1e6:.1f} MB in arrays, at most {grown:.0f} MB"
         f" more in the process; the loop paused {long_count} times for over 5 ms, {longest * 1e3:.1f} ms at most"

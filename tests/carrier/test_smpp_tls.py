@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
-from datetime import UTC, datetime, timedelta
 
+import pem_files
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from smpp_ends import BIND, CALM, MESSAGE, RECEIPT, Esme, Smsc, run
 
 from trunkline.smpp.errors import ConnectFailed
@@ -17,41 +13,10 @@ from trunkline.smpp.esme import connect
 from trunkline.smpp.smsc import serve
 from trunkline.smpp.tls import client_context, server_context
 
-BORN = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-def _certificate(folder, name, issuer=None, *, names=()):
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    issuer_name, issuer_key = (issuer[0].subject, issuer[1]) if issuer else (subject, key)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer_name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(BORN)
-        .not_valid_after(BORN + timedelta(days=36500))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(list(names) or [x509.DNSName(name)]), critical=False)
-        .sign(issuer_key, hashes.SHA256())
-    )
-    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate, key
-
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certificates")
-    ca = _certificate(folder, "ca")
-    _certificate(folder, "server", ca, names=[x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    _certificate(folder, "elsewhere", ca)
-    _certificate(folder, "client", ca)
-    _certificate(folder, "stranger")
-    return folder
+    return pem_files.certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def _pair(folder, name):

@@ -36,6 +36,7 @@ from trunkline.mt.route import Router
 from trunkline.runtime.clock import wall_ms
 from trunkline.store.limits import Leases
 from trunkline.store.numbers import NumberWatch
+from trunkline.store.prices import PriceWatch
 from trunkline.store.provisioning import load
 from trunkline.store.readers import Readers
 
@@ -182,6 +183,7 @@ class Rig:
         await self.readers.close()
         await self.pool.close()
         await self.numbers.close()
+        await self.prices.close()
 
     async def _start(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -194,6 +196,7 @@ class Rig:
         self.pool = await asyncpg.create_pool(self.dsn, min_size=1, max_size=4)
         self.readers = await Readers.open(self.dsn, size=4)
         self.numbers = NumberWatch(self.dsn)  # a test that changes ranges has it look
+        self.prices = PriceWatch(self.dsn)  # and so with prices
         self._accepter = accepter = Accepter(self.dsn)
         accepter._wake_late = lambda: None  # nobody here to be woken
         self.real_accept = accepter.accept
@@ -207,6 +210,7 @@ class Rig:
             in_work=accepter.in_work,
             first_choice=Router().first_choice,
             mccmnc_of=self.numbers.mccmnc_of,
+            price_of=self.prices.price_of,
             readers=self.readers,
             writers=self.pool,
             limits=limits,
@@ -242,6 +246,15 @@ class Rig:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs `work` in the loop of the API."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def look(self) -> None:
+        """Has the API see prices and provisioning as they are now; a test puts `picture` back."""
+        self.run(self.prices.refresh())
+        self.picture = self.run(self._loaded())
+
+    async def _loaded(self) -> Provisioning:
+        async with self.pool.acquire() as conn:
+            return await load(conn, SECRET_KEY)
 
     def sql(self, statement: str, *values: Any) -> Any:
         return self.run(self.pool.fetch(statement, *values))

@@ -121,7 +121,7 @@ def test_every_file_is_of_a_case() -> None:
 @pytest.fixture(scope="module")
 def stored(rig: Rig) -> Rig:
     """All records and inbound messages as rows."""
-    for table in ("msg", "mo"):
+    for table in ("msg", "mo", "charge"):
         rig.sql(
             f"CREATE TABLE {table}_golden PARTITION OF {table} FOR VALUES FROM (msg_id_floor('2024-06-22 00:00+00'))"
             " TO (msg_id_floor('2024-06-23 00:00+00'))"
@@ -138,9 +138,16 @@ def stored(rig: Rig) -> Rig:
             " resubmitted, late) VALUES (1, $1, 1, $2, $3, $4, $5, $6, $7, 0, $8, now(), $9, $10, $11, $12, $13, $14,"
             " $15, $16, $17)",
             one.msg_id, one.sender, one.recipient, one.body, one.client_reference, one.country, one.mccmnc, one.parts,
-            one.price_micro, one.ptf_micro, one.currency, status, one.error_code, one.sent_at if status else None,
-            one.final_at, one.resubmitted, one.late,
+            one.price_micro and one.price_micro // one.parts, one.ptf_micro and one.ptf_micro // one.parts,
+            one.currency, status, one.error_code, one.sent_at if status else None, one.final_at,
+            one.resubmitted, one.late,
         )  # fmt: skip
+        if one.currency is not None:  # each part was charged
+            rig.sql(
+                "INSERT INTO charge SELECT plan_id, msg_id, n, price_micro, ptf_micro, currency, country, sent_at"
+                " FROM msg, generate_series(1, parts) AS n WHERE msg_id = $1",
+                one.msg_id,
+            )
         if one.sent_at and not status:  # what makes it SENT is the carrier's id for its part
             rig.sql(
                 "INSERT INTO ref VALUES (1, 'golden', $1, 1, $2, 1, 1, 1, 0, false, $3, $3)",

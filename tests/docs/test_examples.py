@@ -20,6 +20,7 @@ from sandbox_rig import Sandbox, until
 from standardwebhooks import Webhook
 
 from trunkline.runtime.clock import wall_s
+from trunkline.webhooks.sign import new_secret
 
 PRINTED_ID = "019ee2da-e515-7322-805f-1ac6ce82f20f"
 LANGUAGES = {"bash": "curl", "python": sys.executable, "javascript": "node"}
@@ -99,10 +100,21 @@ class Receiver:
         self.port = port
         self._webhook = Webhook(secret)
 
-    def post(self, body: bytes, hook_id: str, *, age_s: int = 0, signed: bytes | None = None) -> int:
-        """What the receiver answers to a webhook; `signed` is what the signature is for, where that is not `body`."""
+    def post(
+        self,
+        body: bytes,
+        hook_id: str,
+        *,
+        age_s: int = 0,
+        signed: bytes | None = None,
+        beside: Webhook | None = None,
+    ) -> int:
+        """What the receiver answers to a webhook; `signed` is what the signature is for, where that is not `body`;
+        `beside`: who signs as well, and first."""
         at = datetime.fromtimestamp(wall_s() - age_s, UTC)
         signature = self._webhook.sign(hook_id, at, (body if signed is None else signed).decode())
+        if beside is not None:
+            signature = f"{beside.sign(hook_id, at, body.decode())} {signature}"
         headers = {"webhook-id": hook_id, "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}
         return self.ask(body, headers)
 
@@ -170,6 +182,11 @@ def test_the_receiver_of_receipts(language: str, sandbox: Sandbox, tmp_path: Pat
         assert receiver.post(body, "one-2") == 204  # an attempt that came again
         assert receiver.post(body.replace(b"one", b"two"), "two-2") == 204
         assert [receiver.said(), receiver.said()] == ["one FAILED 101\n", "two FAILED 101\n"]
+        # While the secret is changed there are two signatures, of which one is by a secret that it does not have.
+        other = Webhook(new_secret())
+        assert receiver.post(body, "three-2", beside=other) == 204
+        assert receiver.post(body, "four-2", signed=body + b" ", beside=other) == 401
+        assert receiver.said() == "one FAILED 101\n"
 
 
 @pytest.mark.parametrize("language", SUFFIX)

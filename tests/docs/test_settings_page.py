@@ -11,6 +11,7 @@ import pytest
 from error_tables import delivery_codes, problems
 
 from trunkline.admin import declared
+from trunkline.carriers import dialect_fields
 from trunkline.cli.reference import reference as commands
 from trunkline.runtime import settings
 
@@ -18,6 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "settings.md": {"settings": settings.reference},
     "set-up-file.md": {"sections": declared.reference},
+    "carriers.md": {"dialect": dialect_fields.reference},
     "command-line.md": {"commands": commands},
     "site/api/error-codes.md": {"problems": problems, "delivery codes": delivery_codes},
 }
@@ -55,9 +57,19 @@ def test_the_example_settings_are_settings(tmp_path: Path) -> None:
         settings.check_listeners(settings.load(environ={}, file=file))
 
 
+@pytest.mark.parametrize("page", ["prices.md", "guard.md"])
+def test_examples_of_sections_have_no_mistakes(page: str) -> None:
+    found = examples(page)
+    assert found
+    for text in found:
+        assert declared.read(text, page).document.mistakes == []
+
+
 def test_the_example_set_up_file_has_no_mistakes() -> None:
-    for text in examples("set-up-file.md"):
-        assert set(tomllib.loads(text)) == {"account", "plan", "sender", "carrier", "route"}
+    texts = examples("set-up-file.md")
+    shown = {name for text in texts for name in tomllib.loads(text)}
+    assert shown == {"account", "plan", "sender", "receiver", "carrier", "route"}
+    for text in [*texts, *examples("carriers.md")]:
         assert declared.read(text, "example").document.mistakes == []
 
 

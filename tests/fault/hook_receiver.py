@@ -194,24 +194,37 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
         return builder.sign(self._key, hashes.SHA256())
 
-    def server(self, *hosts: str, expired: bool = False) -> ssl.SSLContext:
-        """The context of a server with a certificate for `hosts`."""
+    def server(self, *hosts: str, expired: bool = False, file=None) -> ssl.SSLContext:
+        """The context of a server with a certificate for `hosts`; its PEM `file` stays."""
         names = []
         for host in hosts:
             try:
                 names.append(x509.IPAddress(ipaddress.ip_address(host)))
             except ValueError:
                 names.append(x509.DNSName(host))
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
-        certificate = self._sign(subject, key, names=names, expired=expired)
-        file = self._folder / f"server-{certificate.serial_number}.pem"
-        file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
+        key, certificate = self._pair(hosts[0], names=names, expired=expired)
+        file = file or self._folder / f"server-{hash(certificate)}.pem"
+        file.write_bytes(key + certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         return context
+
+    def asking(self, *hosts: str, mode: ssl.VerifyMode = ssl.CERT_REQUIRED) -> ssl.SSLContext:
+        """The context of a server that asks its clients for certificates of this authority."""
+        context = self.server(*hosts)
+        context.load_verify_locations(cafile=self.file)
+        context.verify_mode = mode
+        return context
+
+    def client(self, name: str) -> tuple[bytes, bytes]:
+        """Key and certificate of a client, PEM."""
+        return self._pair(name)
+
+    def _pair(self, name: str, **how) -> tuple[bytes, bytes]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = self._sign(subject, key, **how)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return pem, certificate.public_bytes(serialization.Encoding.PEM)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from rig.installation import installation
 from rig.trial import sizes, trial
 
@@ -19,10 +20,11 @@ class Size:
     back: timedelta
 
 
+@pytest.mark.parametrize("prepaid", [False, True], ids=["", "prepaid"])
 @sizes(Size(1, 4, 60, 150, timedelta(seconds=30)), Size(10, 16, 600, 600, timedelta(seconds=3)), 60)
-def test_nothing_accepted_is_lost(size: Size, folder: Path, database: str) -> None:
+def test_nothing_accepted_is_lost(size: Size, prepaid: bool, folder: Path, database: str) -> None:
     async def main() -> None:
-        async with installation(folder, database, processes={"api": 2}) as it:
+        async with installation(folder, database, processes={"api": 2}, prepaid=prepaid) as it:
             client = await it.client(senders=size.senders)
             await client.ask("begin", per_s=size.per_s)
             for number in range(1, size.kills + 1):

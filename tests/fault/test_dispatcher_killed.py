@@ -28,7 +28,7 @@ def test_windows_full(at_least_once: bool, folder: Path, database: str) -> None:
     async def main() -> None:
         async with installation(
             folder, database, at_least_once=at_least_once, binds=BINDS, window=WINDOW,
-            smsc={"hold_answers": True, "stat": None},
+            smsc={"hold_answers": True, "stat": None}, prepaid=True,
         ) as it:  # fmt: skip
             client = await it.client()
             await client.ask("send", count=60)

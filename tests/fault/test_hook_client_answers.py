@@ -6,9 +6,10 @@ import pytest
 from hook_receiver import LOOPBACK, OK, Authority, Peer, answering, both_loops, client_for, receiving
 
 from trunkline import __version__
-from trunkline.webhooks.client import Failure, header_lines, tls_context
+from trunkline.webhooks.client import Failure, tls_context
 from trunkline.webhooks.connection import retry_after
 from trunkline.webhooks.egress import Gate
+from trunkline.webhooks.headers import header_lines
 
 pytestmark = both_loops
 

@@ -18,9 +18,17 @@ from rig.trial import fetchval, sizes, trial
 class Size:
     count: int
     per_s: float
+    parked_s: float | None
 
 
-@sizes(Size(300, 400), Size(20_000, 1500), 60)
+# How long the 99th percentile of receipts waited for its message: from when it came to when that was settled.
+PARKED_S = """
+SELECT coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM m.final_at - r.received_at)), 0)
+FROM receipt r JOIN msg m ON m.plan_id = r.plan_id AND m.msg_id = r.msg_id
+"""
+
+
+@sizes(Size(300, 400, None), Size(20_000, 1500, 1.0), 60)
 @pytest.mark.parametrize("moved", [False, True], ids=["one", "lease_moves"])
 def test_each_finds_its_message(size: Size, moved: bool, folder: Path, database: str) -> None:
     """`lease_moves`: in the middle the carrier goes to a second dispatcher, in order."""
@@ -44,6 +52,8 @@ def test_each_finds_its_message(size: Size, moved: bool, folder: Path, database:
             delivered = "SELECT count(*) FROM msg WHERE status = 2"
             assert await fetchval(it.database, delivered) == size.count
             assert await fetchval(it.database, "SELECT count(*) FROM parked") == 0
+            if size.parked_s is not None:
+                assert await fetchval(it.database, PARKED_S) < size.parked_s
 
     trial(main(), 200)
 

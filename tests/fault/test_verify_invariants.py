@@ -152,6 +152,62 @@ def _go_back(x: Ledgers) -> None:
     x.sink.append(_hook("a", "SENT", n=1, answer=500))
 
 
+def _priced() -> Ledgers:
+    """The sound run with prices: two parts charged, the one in doubt still held; 100 were there."""
+    ledgers = _sound()
+    for row in ledgers.rows("msg"):
+        row.update(price_micro=7, ptf_micro=1, currency="EUR")
+    price = {"price_micro": 7, "ptf_micro": 1, "currency": "EUR", "kind": 0, "subject_id": 1}
+    ledgers.db.extend({"k": "charge", "msg_id": row["msg_id"], "part_no": 1, **price} for row in ledgers.rows("ref"))
+    ledgers.db.append({"k": "reserve", "msg_id": "c", "kind": 0, "subject_id": 1, "held_micro": 8})
+    ledgers.db.append({"k": "balance", "kind": 0, "subject_id": 1, "left_micro": 68, "added_micro": 100})
+    return ledgers
+
+
+def _charge(ledgers: Ledgers) -> dict:
+    return ledgers.rows("charge")[0]
+
+
+def _charge_twice(x: Ledgers) -> None:
+    x.db.append(dict(_charge(x)))
+    x.rows("balance")[0]["left_micro"] -= 8
+
+
+def _charge_nothing(x: Ledgers) -> None:
+    x.db.remove(_charge(x))
+    x.rows("balance")[0]["left_micro"] += 8
+
+
+def _charge_another_price(x: Ledgers) -> None:
+    _charge(x)["price_micro"] += 1
+    x.rows("balance")[0]["left_micro"] -= 1
+
+
+def _charge_in_doubt(x: Ledgers) -> None:
+    x.db.append({**_charge(x), "msg_id": "c"})
+
+
+def _hold_on(x: Ledgers) -> None:
+    x.rows("reserve")[0]["msg_id"] = "a"
+    x.rows("reserve")[0]["held_micro"] = 16
+
+
+def _lose_money(x: Ledgers) -> None:
+    x.rows("balance")[0]["left_micro"] -= 1
+
+
+@pytest.mark.parametrize(
+    "plant", [_charge_twice, _charge_nothing, _charge_another_price, _charge_in_doubt, _hold_on, _lose_money]
+)
+def test_a_breach_in_the_books_is_found(plant: Callable[[Ledgers], None]) -> None:
+    ledgers = _priced()
+    found = verify(ledgers)
+    assert _broken(found) == set(), [str(finding) for finding in found.values()]
+    assert found["I11"].counts == {"charges": 3, "micro": 24, "reserves": 1}
+    plant(ledgers)
+    assert _broken(verify(ledgers)) == {"I11"}
+
+
 @pytest.mark.parametrize(
     ("plant", "invariants"),
     [

@@ -68,7 +68,7 @@ def content_of(text: str) -> tuple[Claimed, Content]:
     now = dt.datetime.now(dt.UTC)  # noqa: TID251
     parts = len(encode_parts(text))
     claimed = Claimed(PlanId(1), 0, UUID(int=1), (1 << parts) - 1, 0, False, now + dt.timedelta(hours=1), now)
-    return claimed, Content(SENDER, RECIPIENT, text, "US", 0, parts, None, 77)
+    return claimed, Content(SENDER, RECIPIENT, text, "US", 0, parts, None, reference=77)
 
 
 def rejoined(submitted: list[dict[str, Any]]) -> str:

@@ -107,7 +107,7 @@ class ConsentGround:
             there = dt.datetime.combine(there.date() + dt.timedelta(days=1), there.time(), ZoneInfo(zone))
         await self.ground.shift((there - now).total_seconds())
         for work in self.ground.works.values():
-            work.dispatch._clock = None
+            vars(work.dispatch).pop("_clock", None)  # as before it was ever read
         return there.astimezone(dt.UTC)
 
     async def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -39,7 +39,10 @@ class Receiver:
     def __init__(self) -> None:
         self.status = b"200 OK"
         self.headers = b""
+        self.answer = b"ok"
         self.posts: list[tuple[str, dict[str, Any]]] = []
+        self.heads: list[dict[str, str]] = []  # of the posts: their headers, names in lower case
+        self.bodies: list[bytes] = []
         self.came = asyncio.Event()
         self.let = asyncio.Event()
         self.let.set()
@@ -58,12 +61,18 @@ class Receiver:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:-2])
+                lines = [line.split(": ", 1) for line in head.split("\r\n")[1:-2]]
+                fields = {name.lower(): value for name, value in lines}
                 body = await reader.readexactly(int(fields["content-length"]))
+                self.heads.append(fields)
+                self.bodies.append(body)
                 self.posts.append((fields["webhook-id"], json.loads(body)))
                 self.came.set()
                 await self.let.wait()
-                writer.write(b"HTTP/1.1 %b\r\nContent-Length: 2\r\n%b\r\nok" % (self.status, self.headers))
+                writer.write(
+                    b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n%b"
+                    % (self.status, len(self.answer), self.headers, self.answer)
+                )
                 await writer.drain()
         except (OSError, EOFError, asyncio.CancelledError):
             pass

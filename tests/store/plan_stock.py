@@ -30,8 +30,11 @@ SELECT n, CASE WHEN n % 4 = 0 THEN 2 + n / 4 % 4 ELSE 1 END AS plan_id, (n / 4 %
        (substr(msg_id_floor(at)::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS msg_id,
        '+1555' || lpad(n::text, 7, '0') AS recipient
 FROM generate_series(1, 20000) AS n, LATERAL (SELECT trunkline_now() - n * interval '1 second' AS at) AS t;
-INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, encoding, parts, expires_at)
-    SELECT plan_id, msg_id, 1, '12345', recipient, repeat('x', 80), 0, 1, at + interval '3 days' FROM stock;
+INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, encoding, parts, expires_at, price_micro,
+                 ptf_micro, currency)
+    SELECT plan_id, msg_id, 1, '12345', recipient, repeat('x', 80), 0, 1, at + interval '3 days', 7500, 0,
+           CASE WHEN plan_id > 1 THEN 'EUR' END
+    FROM stock;
 INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, expires_at)
     SELECT 1, plan_id, priority, msg_id, 1, 1, at + interval '3 days' FROM stock WHERE n <= 5000;
 INSERT INTO inflight SELECT plan_id, msg_id, 1, 1, 1, n / 100, at, 0, false FROM stock WHERE n BETWEEN 5001 AND 10000;
@@ -60,6 +63,10 @@ INSERT INTO mo_part (set_key, part_no, digest, carrier_id, link_id, source, dest
            recipient, '12345', 3, 'gsm7', 0, 0, repeat('x', 140)::bytea, at, CASE WHEN n > 10000 THEN msg_id END,
            CASE WHEN n > 10000 THEN at END
     FROM stock;
+INSERT INTO charge SELECT plan_id, msg_id, 1, 7500, 0, 'EUR', 'SE', at FROM stock WHERE n > 10000;
+INSERT INTO guard_window SELECT plan_id, 3, recipient, at, 1, '{1}', 0, NULL, at FROM stock WHERE n <= 10000;
+INSERT INTO balance SELECT 1, n, 'EUR', 1 FROM stock WHERE n <= 10000;
+INSERT INTO reserve SELECT plan_id, msg_id, 1, 1, NULL, 7500, NULL FROM stock WHERE n > 10000;
 INSERT INTO opt_out SELECT plan_id, recipient, '12345', at, 'import', 'list' FROM stock WHERE n % 2 = 0;
 INSERT INTO keyword_reply SELECT msg_id, plan_id, msg_id, 'help' FROM stock WHERE n % 3 = 0;
 INSERT INTO idempotency SELECT plan_id, 'key ' || n, sha256('x'), msg_id, 1, at FROM stock;

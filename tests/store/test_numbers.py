@@ -186,10 +186,10 @@ def test_the_watch_follows_changes_by_hand_and_loads_nothing_otherwise(run) -> N
     async def test(conn: Connection, watch: NumberWatch) -> None:
         await conn.execute("INSERT INTO number_range VALUES ('4479', '4479', '23410')")
         await watch.refresh()
-        loaded = watch._ranges
+        loaded = watch.held
         assert loaded.mccmnc_of("+447911123456") == "23410"
         await watch.refresh()
-        assert watch._ranges is loaded
+        assert watch.held is loaded
         await conn.execute("TRUNCATE number_range")
         await watch.refresh()
         assert watch.mccmnc_of("+447911123456") is None

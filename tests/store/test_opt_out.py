@@ -246,6 +246,21 @@ def test_what_is_no_handset_s_number_is_not_answered(database: str) -> None:
     on_consent_ground(database, test)
 
 
+def test_a_sender_that_was_withdrawn_can_still_be_stopped(database: str) -> None:
+    """Nobody gets the message; but what was accepted before is still on its way."""
+
+    async def test(there: ConsentGround) -> None:
+        await there.begin()
+        there.ground.picture = replace(there.ground.picture, plan_of_destination={})
+        await there.ground.dispatcher()
+        await there.says("STOP")
+        assert await there.rows("SELECT plan_id FROM mo") == [(0,)]
+        assert await there.opted_out() == BOTH
+        assert await there.replies() == []
+
+    on_consent_ground(database, test)
+
+
 def test_an_inactive_plan_stops_and_does_not_answer(database: str) -> None:
     async def test(there: ConsentGround) -> None:
         await there.begin()

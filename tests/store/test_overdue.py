@@ -85,6 +85,19 @@ def test_why_it_did_not_go_out(
     ran(database, main)
 
 
+def test_a_carriers_own_word_for_throttled(database: str) -> None:
+    async def main(conn: asyncpg.Connection) -> None:
+        await conn.execute('UPDATE carrier SET dialect = \'{"throttle_statuses": ["0x401"]}\'')
+        msg_id = await accepted(conn)
+        await queued(conn, msg_id)
+        await tried(conn, msg_id, 0x401)
+        await passes(conn, VALIDITY_S + 1)
+        assert await overdue.queued(conn) == 1
+        assert await end(conn, msg_id) == (FAILED, 459, False)
+
+    ran(database, main)
+
+
 def test_parts_that_did_not_go_out(database: str) -> None:
     """None accepted: why they waited. One accepted: some parts refused. Delivered before: partly delivered."""
 

@@ -16,13 +16,26 @@ from plan_stock import CARRIER, EPOCH, LINK, SET_UP, STOCK, Explaining, hold_sti
 
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import RequestKey, Submission
+from trunkline.domain.terms import Terms
 from trunkline.runtime.clock import wall_ms
-from trunkline.store import db, hooks, inbound, optouts, overdue, queue, receipts, refusals, settling
+from trunkline.store import (
+    admission,
+    charges,
+    db,
+    hooks,
+    inbound,
+    optouts,
+    overdue,
+    queue,
+    receipts,
+    refusals,
+    settling,
+)
 from trunkline.store.hooks import Acknowledged, AttemptedHook, Hook
 from trunkline.store.inbound import InboundRow, Joined, PartRow, StoredPart
 from trunkline.store.optouts import Change
 from trunkline.store.queries import Queries
-from trunkline.store.queue import FIRST, AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Lane, Requeued
+from trunkline.store.queue import FIRST, AcceptedPart, AttemptedPart, ChargedPart, Claimed, DoubtfulPart, Lane, Requeued
 from trunkline.store.receipts import UnparkedReceipt
 from trunkline.store.settling import Decides, MatchedReceipt, Move
 
@@ -32,7 +45,7 @@ ORIGIN = "https://a.example"
 
 
 def queries(file: str) -> Queries:
-    return settling._SQL if file == "settle" else Queries(file)
+    return {"settle": settling._SQL, "admission": admission._SQL}.get(file) or Queries(file)
 
 
 def pasted(file: str) -> set[str]:
@@ -129,6 +142,10 @@ class Depth:
                 batch[n] = submission._replace(key=RequestKey(f"key {n + 1}" if n % 4 == 0 else f"new {n}", b"x"))
         await queue.accept(conn, batch, wake=False)
 
+    async def accept_priced(self, conn: Any) -> None:
+        batch = [one._replace(terms=Terms(7500, 0, "EUR")) for one in self.submissions(None)]
+        await queue.accept(conn, batch, wake=False)
+
     async def which_stored(self, conn: Any) -> None:
         batch = [Submission(r["plan_id"], r["msg_id"], *[None] * 13) for r in await self.rows(1)]
         await queue.which_stored(conn, batch)
@@ -138,7 +155,7 @@ class Depth:
 
     async def claim(self, conn: Any) -> None:
         lanes = [(Lane(priority, plan), FIRST, 20) for priority in (2, 1, 0) for plan in range(1, 6)]
-        await queue.claim(conn, CARRIER, EPOCH, lanes, free_parts=BATCH, whole_window=False, claim_no=9)
+        await queue.claim(conn, CARRIER, EPOCH, lanes, free_parts=BATCH, alone_parts=0, claim_no=9)
 
     async def claimed(self, conn: Any, quiet: range = range(0)) -> None:
         """Every other recipient opted out, every third message is a reply."""
@@ -188,6 +205,28 @@ class Depth:
             for r in await self.rows(5001)
         ]
         await queue.parts_accepted(conn, CARRIER, rows, range(1, 6))
+
+    async def accepted_and_charged(self, conn: Any) -> None:
+        found = await self.rows(5001)
+        rows = [
+            AcceptedPart(f"new{r['n']}", r["recipient"], r["plan_id"], r["msg_id"], 1, 1, LINK, 0, False, r["at"])
+            for r in found
+        ]
+        charged = [ChargedPart(r["plan_id"], r["msg_id"], 1, 7500, 0, "EUR", "SE") for r in found]
+        await queue.parts_accepted(conn, CARRIER, rows, [], charged)
+
+    async def charged(self, conn: Any) -> None:
+        rows = await self.rows(10_001)
+        keys = [(r["plan_id"], r["msg_id"]) for r in rows]
+        ids = [r["msg_id"] for r in rows]
+        await conn.fetch(charges._SQL.charged, keys, min(ids), max(ids))
+
+    async def windows(self, conn: Any) -> None:
+        rows = sorted((r["plan_id"], 3, r["recipient"]) for r in await self.rows(1))
+        await conn.fetch(admission._SQL.windows, *queue.columns(rows, 3))
+
+    async def balances(self, conn: Any) -> None:
+        await conn.fetch(admission._SQL.balances, [1] * BATCH, [r["n"] for r in await self.rows(1)])
 
     async def attempted(self, conn: Any) -> None:
         rows = [
@@ -343,6 +382,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.accept", Depth.accept, 13),
     ("mt.accept", Depth.accept_later, 16),
     ("mt.accept_keyed", Depth.accept_keyed, 20),
+    ("mt.accept_priced", Depth.accept_priced, 13),
     ("mt.which_stored", Depth.which_stored, 4),
     ("mt.lanes", Depth.lanes, 1),
     ("mt.claim", Depth.claim, 20),
@@ -352,6 +392,10 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("upkeep.expired_context", Depth.why_expired, 20),
     ("mt.accepted", Depth.accepted, 20),
     ("mt.accepted_and_told", Depth.accepted_and_told, 33),
+    ("mt.accepted_and_told", Depth.accepted_and_charged, 35),
+    ("charges.charged", Depth.charged, 5),
+    ("admission.windows", Depth.windows, 12),
+    ("admission.balances", Depth.balances, 6),
     ("mt.attempted", Depth.attempted, 16),
     ("routing.refusals", Depth.refusals, 6),
     ("mt.give_back", Depth.give_back, 15),

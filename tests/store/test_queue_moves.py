@@ -40,7 +40,7 @@ async def rows(conn: asyncpg.Connection, table: str = "mt_queue") -> list[tuple[
 
 
 async def claim(conn: asyncpg.Connection, epoch: int, free: int, **given: Any) -> list[queue.Claimed]:
-    wanted = {"whole_window": False, "claim_no": 1, **given}
+    wanted = {"alone_parts": 0, "claim_no": 1, **given}
     return await queue.claim(conn, CARRIER, epoch, [(Lane(0, ONCE), FIRST, 100)], free_parts=free, **wanted)
 
 
@@ -134,9 +134,10 @@ def test_a_claim_counts_parts(database: str) -> None:
         assert [(c.msg_id, c.missing) for c in claimed] == [(ids[0], 0b1), (ids[1], 0b11)]
         parts = await conn.fetch("SELECT msg_id, part_no FROM inflight ORDER BY msg_id, part_no")
         assert [tuple(row) for row in parts] == [(ids[0], 1), (ids[1], 1), (ids[1], 2)]
-        # Larger than the room: not part by part, but alone where all of the window is free.
+        # Larger than the room: not part by part, but alone where so many parts may come.
         assert await claim(conn, epoch, 2) == []
-        assert [c.msg_id for c in await claim(conn, epoch, 2, whole_window=True)] == [ids[2]]
+        assert await claim(conn, epoch, 2, alone_parts=2) == []
+        assert [c.msg_id for c in await claim(conn, epoch, 2, alone_parts=3)] == [ids[2]]
         assert [c.msg_id for c in await claim(conn, epoch, 2)] == [ids[3]]
 
     ran(database, main)

@@ -30,6 +30,8 @@ INSERT INTO mo (plan_id, msg_id, account_id, carrier_id, link_id, sender, recipi
     FROM msg;
 INSERT INTO idempotency (plan_id, key, request_hash, msg_id, parts, at)
     SELECT plan_id, msg_id::text, '', msg_id, 1, now() FROM msg;
+INSERT INTO charge (plan_id, msg_id, part_no, price_micro, ptf_micro, currency, at)
+    SELECT plan_id, msg_id, 1, 1, 0, 'EUR', now() FROM msg;
 """
 
 
@@ -78,7 +80,7 @@ def test_a_foreign_plan_has_no_rows_whatever_the_application_asks(database: str)
             async with readers.of(account_id) as conn:
                 assert await everything(conn, own) > 100
                 assert await everything(conn, foreign) == 0
-                for table in ("msg", "mo", "ref", "idempotency"):
+                for table in ("msg", "mo", "ref", "idempotency", "charge"):
                     plans = await conn.fetch(f"SELECT DISTINCT plan_id FROM {table}")
                     assert [row["plan_id"] for row in plans] == [own], table
         async with readers.of(OURS) as conn:
@@ -95,7 +97,7 @@ def test_no_account_no_rows(database: str) -> None:
         for setting in ("RESET", "SET trunkline.account = ''", "SET trunkline.account = 0"):
             if setting != "RESET":
                 await conn.execute(setting)
-            for table in ("msg", "mo", "ref", "idempotency"):
+            for table in ("msg", "mo", "ref", "idempotency", "charge"):
                 assert await conn.fetchval(f"SELECT count(*) FROM {table}") == 0, (setting, table)
             assert await everything(conn, OUR_PLAN) == 0
         await conn.close()
@@ -125,7 +127,7 @@ def test_the_role_reads_parents_and_nothing_else(database: str) -> None:
             for statement in ("DELETE FROM msg", "UPDATE msg SET body = ''", "INSERT INTO mo DEFAULT VALUES"):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await conn.execute(statement)
-        assert allowed == {"msg", "mo", "ref", "idempotency", "clock"}
+        assert allowed == {"msg", "mo", "ref", "idempotency", "charge", "clock"}
 
     run(database, work)
 

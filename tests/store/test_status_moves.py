@@ -136,7 +136,7 @@ class Life:
         self.claim_no += 1
         lanes = [(Lane(0, PLAN), FIRST, 100)]
         for claimed in await queue.claim(
-            self.conn, CARRIER, 1, lanes, free_parts=100, whole_window=True, claim_no=self.claim_no
+            self.conn, CARRIER, 1, lanes, free_parts=100, alone_parts=63, claim_no=self.claim_no
         ):
             parts, recipient = await self.conn.fetchrow(
                 "SELECT parts, recipient FROM msg WHERE msg_id = $1", claimed.msg_id
@@ -308,8 +308,7 @@ def test_a_refusal_that_is_held_ends_with_the_validity(database: str) -> None:
         await life.answered(0x06)
         assert await life.conn.fetchval("SELECT count(*) FROM inflight") == 1
         await life.passes(72 * HOUR_S + 1)
-        now = await queue.database_now(life.conn)
-        life.dispatch._held.end(now)
+        life.dispatch.objections.expire(await queue.database_now(life.conn))
         await life.outcomes.drained()
         row = await life.row()
         assert (row["status"], row["error_code"]) == (3, 455)

@@ -15,7 +15,7 @@ from trunkline.domain.routes import Choice
 from trunkline.mt import dispatch
 from trunkline.mt.outcome import NO_RESPONSE
 from trunkline.store import queue
-from trunkline.store.queue import FIRST, Lane
+from trunkline.store.queue import ANY_PARTS, FIRST, Lane
 
 FAILED, UNKNOWN = 3, 4
 
@@ -24,7 +24,7 @@ async def claim_and_submit(life: Life) -> None:
     """What the dispatcher does with what stands in the queue."""
     life.claim_no += 1
     claimed = await queue.claim(
-        life.conn, 1, 1, [(Lane(0, 1), FIRST, 100)], free_parts=100, whole_window=True, claim_no=life.claim_no
+        life.conn, 1, 1, [(Lane(0, 1), FIRST, 100)], free_parts=100, alone_parts=ANY_PARTS, claim_no=life.claim_no
     )
     assert claimed
     contents = await queue.contents(life.conn, claimed)
@@ -136,7 +136,7 @@ def test_what_is_sent_once_more_is_claimed_alone(database: str) -> None:
         found = []
         for claim_no in range(1, 9):
             claimed = await queue.claim(
-                life.conn, 1, 1, [(Lane(0, 1), FIRST, 100)], free_parts=100, whole_window=True, claim_no=claim_no
+                life.conn, 1, 1, [(Lane(0, 1), FIRST, 100)], free_parts=100, alone_parts=ANY_PARTS, claim_no=claim_no
             )
             found.append([ids.index(message.msg_id) for message in claimed])
         assert [sorted(one) for one in found if one] == [[0, 1], [2], [3], [4, 5]]
@@ -152,9 +152,10 @@ def test_the_parts_behind_one_that_is_refused_are_not_written(database: str) -> 
         mine = [await life.ticket(life.msg_id, part_no) for part_no in (1, 2, 3)]
         theirs = await life.ticket(other, 1)
         by = asyncio.get_running_loop().time() + 60
-        life.dispatch._waiting.extend((None, ticket, by) for ticket in (mine[1], theirs, mine[2]))
+        outbox = life.dispatch._outbox
+        outbox.put([(None, ticket) for ticket in (mine[1], theirs, mine[2])], by)
         life.dispatch.submit_answered(PlayedLink(), mine[0], 0x0A, "", late=False, nacked=False)
-        assert [entry[1] for entry in life.dispatch._waiting] == [theirs]
+        assert [entry[1] for entry in outbox._waiting] == [theirs]
         await life.outcomes.drained()
         row = await life.row()
         assert (row["status"], row["error_code"]) == (FAILED, 452)

@@ -33,7 +33,7 @@ class Sessions:
     async def claim(self, at_most: int = 10) -> list[UUID]:
         found = await queue.claim(
             self.dispatcher, CARRIER, self.epoch, [(Lane(0, PLAN), FIRST, at_most)], free_parts=1000,
-            whole_window=True, claim_no=1,
+            alone_parts=63, claim_no=1,
         )  # fmt: skip
         return [one.msg_id for one in found]
 

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from consent_ground import ConsentGround, on_consent_ground
 
-from trunkline.carriers.dialect import PLAIN
+from trunkline.carriers.throttle import Throttle
 from trunkline.domain.provisioning import Carrier
 from trunkline.mt import dispatch
-from trunkline.mt.dispatch import Dispatch
+from trunkline.mt.outbox import Outbox
 from trunkline.mt.submit import Ticket
 from trunkline.smpp.pdu import SubmitSm
 from trunkline.store.queue import Claimed
@@ -50,7 +50,7 @@ class Windows:
     def outstanding(self) -> int:
         return len(self.written)
 
-    def submit(self, pdu: SubmitSm, ticket: Ticket) -> object | None:
+    def submit(self, pdu: SubmitSm, ticket: Ticket, other_than: object = None) -> object | None:
         if not self.room:
             return None
         self.room -= 1
@@ -68,16 +68,13 @@ class GivenBack:
         self.parts.append((ticket.claimed.msg_id.int, ticket.part_no))
 
 
-def waiting(pool: Windows, told: GivenBack, parts: dict[int, int], deadline: float) -> Dispatch:
-    """A dispatch with messages (number → parts) that wait for room until the deadline."""
-    made = Dispatch(
-        "postgresql://unused", 1, pool, PLAIN, told, provisioning=lambda: None, live=lambda carrier: True,
-        may_write=lambda: True,
-    )  # fmt: skip
+def waiting(pool: Windows, told: GivenBack, parts: dict[int, int], deadline: float) -> Outbox:
+    """Messages (number → parts) that wait for room until the deadline."""
+    at = AT - dt.timedelta(days=1)
+    made = Outbox(pool, Throttle(), told, may_write=lambda: True, at=lambda now: at, emptier=lambda: None)
     for number, count in parts.items():
         claimed = Claimed(1, 0, UUID(int=number), (1 << count) - 1, 0, False, AT, AT)
-        for part_no in range(1, count + 1):
-            made._waiting.append((SubmitSm(), Ticket(claimed, "+1", part_no, count), deadline))
+        made.put([(SubmitSm(), Ticket(claimed, "+1", part_no, count)) for part_no in range(1, count + 1)], deadline)
     return made
 
 
@@ -93,11 +90,11 @@ def test_what_found_no_room_in_time_goes_back_although_answers_are_awaited() -> 
         pool, told = Windows(), GivenBack()
         made = waiting(pool, told, {1: 1, 2: 1, 3: 1}, deadline=10.5)
         pool.room = 1
-        made._write_waiting(10.0)
-        made._write_waiting(10.4)
+        made.write(10.0)
+        made.write(10.4)
         assert told.parts == []
         pool.room = 5
-        made._write_waiting(10.6)
+        made.write(10.6)
         assert told.parts == [(2, 1), (3, 1)]
         assert len(pool.written) == 1
 
@@ -109,13 +106,13 @@ def test_the_rest_of_a_message_that_was_begun_stays_while_the_window_moves() -> 
         pool, told = Windows(), GivenBack()
         made = waiting(pool, told, {1: 3, 2: 2}, deadline=10.5)
         pool.room = 1
-        made._write_waiting(10.0)
+        made.write(10.0)
         pool.room = 1
-        made._write_waiting(11.0)
+        made.write(11.0)
         assert told.parts == [(2, 1), (2, 2)]
         assert [ticket.part_no for ticket in pool.written] == [1, 2]
         pool.up = False
-        made._write_waiting(12.0)
+        made.write(12.0)
         assert told.parts[2:] == [(1, 3)]
 
     ran(test)

@@ -16,10 +16,14 @@ __all__ = ["Declared", "Mistaken", "Outcome", "Surroundings", "apply", "read", "
 # What makes two tables of a section the same thing.
 _IDENTITY: Mapping[str, tuple[str, ...]] = {
     "account": ("name",),
+    "price_list": ("name",),
     "plan": ("account", "name"),
     "sender": ("plan", "address"),
+    "receiver": ("account", "plan", "origin"),
     "carrier": ("name",),
     "route": ("name",),
+    "guard": ("plan",),
+    "blocked_range": ("prefix",),
     "keyword": ("plan", "address", "word"),
 }
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from trunkline.admin.ranges import SHOWN, BadLines
+from trunkline.admin.lines import SHOWN, BadLines
 from trunkline.admin.tokens import Refused, one_called
 from trunkline.contract.send import SENDER
 from trunkline.domain.consent import ALL_SENDERS

@@ -27,6 +27,7 @@ from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, RequestKey, Submission
+from trunkline.domain.price import NO_PRICES, Price
 from trunkline.domain.provisioning import PlanId, Provisioning, Token
 from trunkline.runtime import log, metrics
 from trunkline.store.db import Pool, uuid_of
@@ -94,6 +95,7 @@ class Api:
         healthy: Check = lambda: None,
         ready: Check = lambda: None,
         mccmnc_of: Callable[[str], str | None] = lambda number: None,
+        price_of: Callable[[int, str | None, str | None, str], Price | None] = NO_PRICES.price_of,
         scan_bound: int = SCAN_BOUND,
     ) -> None:
         """`healthy` and `ready` say what is wrong, or None."""
@@ -103,6 +105,7 @@ class Api:
             in_work=in_work,
             first_choice=first_choice,
             mccmnc_of=mccmnc_of,
+            price_of=price_of,
             readers=readers,
             writers=writers,
             now_ms=now_ms,

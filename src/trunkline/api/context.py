@@ -15,6 +15,7 @@ from trunkline.contract.problem import Refusal
 from trunkline.domain import callback
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, RequestKey, Submission
+from trunkline.domain.price import Price
 from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning, Token
 from trunkline.store.db import Pool
 from trunkline.store.readers import Readers
@@ -42,7 +43,9 @@ class Context:
 
     `provisioning` gives None when what is in memory is older than 5 s: a token revoked meanwhile must not pass.
     `accept` ends after the commit; `in_work` tells of a key whether this process is at it. `mccmnc_of` tells the
-    network of a recipient, None where it is not known. `now_ms` is the database's clock. What a customer asks for is
+    network of a recipient, None where it is not known. `price_of` tells what a part costs by a price list, for the
+    recipient's country and network and the sender; None where the list has no price for that. `now_ms` is the
+    database's clock. What a customer asks for is
     read over `readers`, for the account of the token; `writers` are the login's own.
     """
 
@@ -51,6 +54,7 @@ class Context:
     in_work: Callable[[PlanId, RequestKey], Accepted | None]
     first_choice: FirstChoice
     mccmnc_of: Callable[[str], str | None]
+    price_of: Callable[[int, str | None, str | None, str], Price | None]
     readers: Readers
     writers: Pool
     now_ms: Callable[[], int]

@@ -10,6 +10,7 @@ from trunkline.api.exchange import Request, Response, refused
 from trunkline.api.idempotency import earlier
 from trunkline.contract.dry_run import ENCODINGS, DryRun, Replaced, dry_run_json, is_refused
 from trunkline.contract.problem import Refusal, problem_of
+from trunkline.contract.record import money
 from trunkline.contract.send import read_measurable
 from trunkline.domain.message import RequestKey
 from trunkline.domain.provisioning import AccountId, Plan
@@ -38,7 +39,7 @@ async def tried_with_key(
     """As `tried`, for a request with a key: told as in use or reused where it is, and never used up."""
     found = await earlier(context, account_id, plan, key)
     if isinstance(found, Response):  # the request would get its first answer, whatever speaks against it now
-        return _answer(context, request, None, size)
+        return _answer(context, request, ready if isinstance(ready, Ready) else None, size)
     return tried(context, ready if found is None else found, request, size)
 
 
@@ -47,10 +48,11 @@ def tried(context: Context, ready: Ready | Refusal, request: Request, size: Size
     is known."""
     if isinstance(ready, Refusal) and is_refused(ready):
         return refused(ready, request.request_id)
-    return _answer(context, request, ready if isinstance(ready, Refusal) else None, size)
+    return _answer(context, request, ready, size)
 
 
-def _answer(context: Context, request: Request, refusal: Refusal | None, size: Size) -> Response:
+def _answer(context: Context, request: Request, ready: Ready | Refusal | None, size: Size) -> Response:
+    price, ptf, currency = _cost(ready)
     text, recipient = read_measurable(request.body)
     country = None if recipient is None else country_of(recipient)
     measured = None if text is None else size(text, country)
@@ -65,10 +67,19 @@ def _answer(context: Context, request: Request, refusal: Refusal | None, size: S
                 transliterated=[Replaced(*change) for change in changes(text)] if text and is_changed else None,
                 country=country,
                 mccmnc=None if recipient is None else context.mccmnc_of(recipient),
-                price=None,
-                ptf=None,
-                currency=None,
-                problem=None if refusal is None else problem_of(refusal, request.request_id),
+                price=price,
+                ptf=ptf,
+                currency=currency,
+                problem=problem_of(ready, request.request_id) if isinstance(ready, Refusal) else None,
             )
         ),
     )
+
+
+def _cost(ready: Ready | Refusal | None) -> tuple[float | None, float | None, str | None]:
+    """Price and pass-through fee of all parts, and their currency, of a message that would be accepted."""
+    terms = ready.submission.terms if isinstance(ready, Ready) else None
+    if not isinstance(ready, Ready) or terms is None or terms.price_micro is None or terms.ptf_micro is None:
+        return None, None, None
+    parts = ready.submission.parts
+    return money(terms.price_micro * parts), money(terms.ptf_micro * parts), terms.currency

@@ -17,14 +17,17 @@ from trunkline.api.dry_run import tried, tried_with_key
 from trunkline.api.exchange import Answer, Later, Request, Response, refused
 from trunkline.api.idempotency import once
 from trunkline.api.sizing import over_limit, size
+from trunkline.api.terms import terms_of
 from trunkline.contract.dry_run import read_dry_run
 from trunkline.contract.idempotency import read_key
-from trunkline.contract.problem import Refusal, joined
+from trunkline.contract.problem import Fault, Refusal, joined, refuse
 from trunkline.contract.record import queued_json
 from trunkline.contract.send import SendRequest, read_send
 from trunkline.contract.times import parse
+from trunkline.domain import callback
 from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import AccountId, CarrierId, Plan, Provisioning, Token
+from trunkline.domain.terms import Terms
 from trunkline.numbering.e164 import country_of
 from trunkline.text.segment import Measure
 
@@ -89,10 +92,14 @@ def _judge(context: Context, request: Request, provisioning: Provisioning, token
         provisioning, plan.plan_id, wanted.sender, wanted.recipient, country, mccmnc, msg_id
     )
     bound = _Bound(msg_id, country, mccmnc, carrier_id)
-    return plan, key, _ready(provisioning, plan, wanted, bound, now_ms), carrier_id
+    if not _may_call_back(context, plan, wanted):
+        return plan, key, refuse([Fault("callbackUrl", "callback_url_refused", callback.REFUSAL)]), carrier_id
+    return plan, key, _ready(context, provisioning, plan, wanted, bound, now_ms), carrier_id
 
 
-def _ready(provisioning: Provisioning, plan: Plan, wanted: SendRequest, bound: _Bound, now_ms: int) -> Ready | Refusal:
+def _ready(
+    context: Context, provisioning: Provisioning, plan: Plan, wanted: SendRequest, bound: _Bound, now_ms: int
+) -> Ready | Refusal:
     """The message to store, or what about its plan, sender, destination or size speaks against it."""
     carrier_id = bound.carrier_id
     if carrier_id is None:
@@ -100,9 +107,12 @@ def _ready(provisioning: Provisioning, plan: Plan, wanted: SendRequest, bound: _
     sized = size(wanted.body, plan, provisioning.carriers.get(carrier_id))
     if (over := over_limit(sized.parts, plan)) is not None:
         return over
+    terms = terms_of(context, provisioning, plan, wanted.sender, wanted.recipient, bound.country, bound.mccmnc)
+    if isinstance(terms, Refusal):
+        return terms
     if (forbidden := _forbidden(provisioning, plan, wanted.sender, bound.country)) is not None:
         return forbidden
-    submission = _submission(plan, wanted, bound, carrier_id, sized, now_ms)
+    submission = _submission(plan, wanted, bound, carrier_id, sized, terms, now_ms)
     record = queued_json(submission, plan.account_public_id, plan.public_id)
     if len(record) + len(submission.callback_url or "") > RECORD_LIMIT:
         detail = "The record would be larger than 16 KiB: shorten the text, the URL or the reference."
@@ -173,6 +183,14 @@ def _plan(provisioning: Provisioning, token: Token, public_id: str) -> Plan | Re
     return plan
 
 
+def _may_call_back(context: Context, plan: Plan, wanted: SendRequest) -> bool:
+    """Whether the `callbackUrl` is of an origin that the plan allows, where there is one."""
+    if plan.callback_origins is None or wanted.callback_url is UNSET:
+        return True
+    target = callback.check(wanted.callback_url, policy=context.callback_policy)
+    return target is not None and target.origin in plan.callback_origins
+
+
 def _forbidden(provisioning: Provisioning, plan: Plan, sender: str, country: str | None) -> Refusal | None:
     """Why the plan may not send from `sender` or to `country`."""
     state = provisioning.senders.get((plan.plan_id, sender))
@@ -193,6 +211,7 @@ def _submission(
     bound: _Bound,
     carrier_id: CarrierId,
     sized: Measure,
+    terms: Terms | None,
     now_ms: int,
 ) -> Submission:
     due_at = None if wanted.send_at is UNSET else parse(wanted.send_at)
@@ -216,6 +235,8 @@ def _submission(
         plan.validity_s if wanted.validity_period is UNSET else wanted.validity_period,
         due_at,
         bound.mccmnc,
+        None,
+        terms,
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from trunkline.carriers.dialect import PLAIN, Alphabet, Dialect
+from trunkline.carriers.dialect import PLAIN, Alphabet, Concatenation, Dialect, NumberForm
+from trunkline.smpp.tlv import MESSAGE_PAYLOAD, SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS, Tlvs
 from trunkline.text import gsm0338, segment, udh
+from trunkline.text.packed import pack
 
-_DEFAULT_ALPHABET, _UCS2 = 0x00, 0x08  # data_coding (SMPP 3.4 §5.2.19)
 _UDHI = 0x40  # esm_class (SMPP 3.4 §5.2.12)
 MAX_PARTS = 255  # one octet of the header
 
@@ -18,6 +19,7 @@ class Part(NamedTuple):
     data_coding: int
     esm_class: int
     short_message: bytes
+    tlvs: Tlvs = ()
 
 
 class Address(NamedTuple):
@@ -37,30 +39,36 @@ def encode_parts(text: str, dialect: Dialect = PLAIN, reference: int = 0) -> lis
     alphabet is Latin-1 or ASCII the carrier has to put them on the air in GSM-7 or UCS-2). Raises ValueError for more
     than 255 parts.
     """
-    alphabet = dialect.default_alphabet
-    if alphabet is Alphabet.GSM7:
+    alphabet, bits = dialect.default_alphabet, dialect.reference_bits
+    if alphabet.is_gsm7:
         coded = gsm0338.encode(text)
         if coded is not None:
-            if len(coded) <= 160:  # nearly every message
-                return [Part(_DEFAULT_ALPHABET, 0, coded)]
-            texts = segment.split(text, dialect.reference_bits)
-            return _headed([gsm0338.encode(part) or b"" for part in texts], _DEFAULT_ALPHABET, dialect, reference)
+            if len(coded) <= 160 and alphabet is Alphabet.GSM7:  # nearly every message
+                return [Part(dialect.data_coding, 0, coded)]
+            texts = segment.split(text, bits)
+            return _written([gsm0338.encode(part) or b"" for part in texts], True, dialect, reference)
         if dialect.national_languages:
-            shifted = segment.shifted(text, dialect.reference_bits, dialect.national_languages)
+            shifted = segment.shifted(text, bits, dialect.national_languages)
             if shifted is not None:
-                return _headed(shifted.parts, _DEFAULT_ALPHABET, dialect, reference, shifted.shift.elements)
+                return _written(shifted.parts, True, dialect, reference, shifted.shift.elements)
     elif _has(alphabet, text):
-        texts = segment.split(text, dialect.reference_bits)
-        return _headed([part.encode(alphabet) for part in texts], _DEFAULT_ALPHABET, dialect, reference)
-    texts = segment.split(text, dialect.reference_bits, segment.Encoding.UCS2)
+        return _written([part.encode(alphabet) for part in segment.split(text, bits)], True, dialect, reference)
+    texts = segment.split(text, bits, segment.Encoding.UCS2)
     # A lone surrogate cannot come in by the API; here it would go out as it is rather than stop a batch.
-    return _headed([part.encode("utf-16-be", "surrogatepass") for part in texts], _UCS2, dialect, reference)
+    return _written([part.encode("utf-16-be", "surrogatepass") for part in texts], False, dialect, reference)
 
 
 def measured(text: str, dialect: Dialect = PLAIN) -> segment.Measure:
     """Encoding, units and parts of `text` as `encode_parts` writes it; by national language tables it is GSM-7."""
+    found = _cut(text, dialect)
+    if found.parts > 1 and dialect.concatenation is Concatenation.PAYLOAD:
+        return found._replace(parts=1)
+    return found
+
+
+def _cut(text: str, dialect: Dialect) -> segment.Measure:
     found = segment.measure(text, dialect.reference_bits)
-    if dialect.default_alphabet is not Alphabet.GSM7:
+    if not dialect.default_alphabet.is_gsm7:
         if found.encoding is segment.Encoding.GSM7 and not _has(dialect.default_alphabet, text):
             return segment.measure_ucs2(text, dialect.reference_bits)
     elif dialect.national_languages and found.encoding is segment.Encoding.UCS2:
@@ -78,33 +86,65 @@ def _has(alphabet: Alphabet, text: str) -> bool:
     return True
 
 
-def _headed(
-    bodies: list[bytes], data_coding: int, dialect: Dialect, reference: int, elements: bytes = b""
+def _written(
+    bodies: list[bytes], in_default: bool, dialect: Dialect, reference: int, elements: bytes = b""
 ) -> list[Part]:
-    """Parts with the header that they need: concatenation where there are several, then `elements`."""
-    total = len(bodies)
-    if total == 1:
-        if elements:
-            return [Part(data_coding, _UDHI, udh.with_elements(b"", elements) + bodies[0])]
-        return [Part(data_coding, 0, bodies[0])]
+    """The bodies of the parts as the dialect joins them. `in_default`: in the default alphabet (septets unpacked);
+    `elements`: what the header of each has besides.
+    """
+    coding = dialect.data_coding if in_default else dialect.ucs2_data_coding
+    packed = in_default and dialect.default_alphabet is Alphabet.GSM7_PACKED
+    header = udh.with_elements(b"", elements) if elements else b""
+    total, way = len(bodies), dialect.concatenation
     if total > MAX_PARTS:
         raise ValueError(f"the text needs {total} parts; a message has at most {MAX_PARTS}")
-    bits = dialect.reference_bits
-    headers = [udh.concat_header(reference, total, seq, bits) for seq in range(1, total + 1)]
-    if elements:
-        headers = [udh.with_elements(header, elements) for header in headers]
-    return [Part(data_coding, _UDHI, header + body) for header, body in zip(headers, bodies, strict=True)]
+    if total == 1:
+        return [_part(coding, header, bodies[0], packed)]
+    if way is Concatenation.PAYLOAD:
+        whole = _part(coding, header, b"".join(bodies), packed)
+        return [whole._replace(short_message=b"", tlvs=((MESSAGE_PAYLOAD, whole.short_message),))]
+    if way is Concatenation.SAR:
+        return [
+            _part(coding, header, body, packed)._replace(tlvs=_sar(reference, total, seq, dialect.reference_bits))
+            for seq, body in enumerate(bodies, start=1)
+        ]
+    parts = []
+    for seq, body in enumerate(bodies, start=1):
+        header = udh.concat_header(reference, total, seq, dialect.reference_bits)
+        parts.append(_part(coding, udh.with_elements(header, elements) if elements else header, body, packed))
+    return parts
+
+
+def _part(data_coding: int, header: bytes, body: bytes, packed: bool) -> Part:
+    if packed:
+        body = pack(body, len(header))
+    return Part(data_coding, _UDHI if header else 0, header + body)
+
+
+def _sar(reference: int, total: int, seq: int, bits: int) -> Tlvs:
+    return (
+        (SAR_MSG_REF_NUM, (reference & (1 << bits) - 1).to_bytes(2, "big")),
+        (SAR_TOTAL_SEGMENTS, bytes((total,))),
+        (SAR_SEGMENT_SEQNUM, bytes((seq,))),
+    )
 
 
 def source_address(sender: str, dialect: Dialect = PLAIN) -> Address:
     """The source address of a sender: "+" and digits, digits alone (a short code), or alphanumeric."""
     if sender[:1] == "+":
-        return Address(*dialect.international, sender[1:])
+        return Address(*dialect.international, _number(sender[1:], dialect))
     if sender.isascii() and sender.isdecimal():
         return Address(*dialect.short_code, sender)
     return Address(*dialect.alphanumeric, sender)
 
 
-def destination_address(recipient: str) -> Address:
-    """The destination address of an E.164 number: international, ISDN, digits without the "+"."""
-    return Address(1, 1, recipient.removeprefix("+"))
+def destination_address(recipient: str, dialect: Dialect = PLAIN) -> Address:
+    """The destination address of an E.164 number: international, ISDN, digits without the "+", unless told."""
+    return Address(*dialect.recipient, _number(recipient.removeprefix("+"), dialect))
+
+
+_IN_FRONT = {NumberForm.DIGITS: "", NumberForm.PLUS: "+", NumberForm.ZEROS: "00"}
+
+
+def _number(digits: str, dialect: Dialect) -> str:
+    return _IN_FRONT[dialect.number_form] + digits

@@ -13,6 +13,7 @@ import msgspec
 
 from trunkline.carriers.dialect import PLAIN, Alphabet, Dialect
 from trunkline.text import gsm0338, national, udh
+from trunkline.text.packed import unpack
 from trunkline.text.udh import Concat
 
 _UDHI = 0x40  # esm_class (SMPP 3.4 §5.2.12)
@@ -65,16 +66,19 @@ def parse(
     """
     octets = short_message or next((value for tag, value in tlvs if tag == _PAYLOAD), b"")
     concat = None
-    locking = single = 0
+    locking = single = header_octets = 0
     if esm_class & _UDHI:
         header = udh.read(octets)
         if header.error is None:  # else the indicator is wrong, and all octets are text
+            header_octets = octets[0] + 1
             octets = header.rest or b""
             concat = header.concat
             locking, single = header.language(udh.LOCKING_SHIFT), header.language(udh.SINGLE_SHIFT)
     if concat is None and tlvs:
         concat = _segmentation(tlvs)
     codec = codec_of(data_coding, dialect)
+    if codec == "gsm7" and dialect.default_alphabet is Alphabet.GSM7_PACKED:
+        octets = unpack(octets, header_octets)  # parts are joined by septets
     coding = Coding(codec, locking, single) if codec == "gsm7" else Coding(codec)
     body, binary = _read(octets, coding)
     return Inbound(
@@ -135,15 +139,20 @@ _CODECS = {
     0x0D: "euc_jp",  # JIS X 0212-1990
     0x0E: "euc_kr",
 }
-_DEFAULTS = {Alphabet.GSM7: "gsm7", Alphabet.LATIN1: "cp1252", Alphabet.ASCII: "ascii"}
+_DEFAULTS = {Alphabet.GSM7: "gsm7", Alphabet.GSM7_PACKED: "gsm7", Alphabet.LATIN1: "cp1252", Alphabet.ASCII: "ascii"}
 _DCS_ALPHABETS = ("", "binary", "ucs2", "")  # bits 3 and 2 of a data coding scheme; "": the default alphabet
 
 
 def codec_of(data_coding: int, dialect: Dialect = PLAIN) -> str:
     """The codec that a data_coding means: "gsm7", "ucs2", "binary" or a codec of Python.
 
-    0x00 to 0x0F are SMPP's own; above, carriers hand on the data coding scheme of GSM (3GPP TS 23.038 §4).
+    0x00 to 0x0F are SMPP's own; above, carriers hand on the data coding scheme of GSM (3GPP TS 23.038 §4). Before
+    either comes what the dialect writes.
     """
+    if data_coding == dialect.ucs2_data_coding:
+        return "ucs2"
+    if data_coding == dialect.data_coding:
+        return _DEFAULTS[dialect.default_alphabet]
     if data_coding < 0x10:
         return _CODECS.get(data_coding) or _DEFAULTS[dialect.default_alphabet]
     group = data_coding >> 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from trunkline.smpp.errors import BindRefused, SmppError
 from trunkline.smpp.esme import EsmeHandler, EsmeSession, connect
 from trunkline.smpp.status import ESME_RINVPASWD, ESME_RINVSYSID, ESME_RINVSYSTYP
 from trunkline.smpp.timers import Timers, reconnect_delay_s
+from trunkline.smpp.tls import client_context_of
 from trunkline.smpp.wire import End
 
 _log = log.get_logger()
@@ -28,6 +28,12 @@ _BINDS: dict[str, type[p.BindTransceiver] | type[p.BindTransmitter] | type[p.Bin
 _CREDENTIALS = frozenset({ESME_RINVPASWD, ESME_RINVSYSID, ESME_RINVSYSTYP})
 # So long bound before the pauses start anew: a carrier that drops every bind at once is not stormed.
 _STEADY_S = 30.0
+_LAST_ANSWERS_S = 10.0
+
+
+def modes(spec: LinkSpec) -> tuple[str, ...]:
+    """The sessions that each bind of a link is."""
+    return ("transmitter", "receiver") if spec.bind_mode == "pair" else (spec.bind_mode,)
 
 
 class LinkOwner(Protocol):
@@ -75,22 +81,20 @@ class Link(EsmeHandler):
     """Keeps one session bound until it is drained. `link_id` is the row of credentials, `name` tells binds apart."""
 
     def __init__(
-        self,
-        spec: LinkSpec,
-        number: int,
-        owner: LinkOwner,
-        tls: ssl.SSLContext | None,
-        credentials: Credentials | None = None,
+        self, spec: LinkSpec, number: int, owner: LinkOwner, bind_mode: str, credentials: Credentials | None = None
     ) -> None:
         self.spec = spec
         self.link_id = spec.link_id
-        self.name = f"{spec.name}/{number}"
+        self.bind_mode = bind_mode
+        self.name = f"{spec.name}/{number}" + (f" {bind_mode}" if spec.bind_mode == "pair" else "")
         self.session: EsmeSession | None = None
         self._owner = owner
-        self._tls = tls
+        self._tls = client_context_of(spec.tls_ca, spec.tls_identity) if spec.tls else None
+        self._hosts = [(spec.host, spec.port), *(_place(host, spec.port) for host in spec.other_hosts)]
         self._credentials = credentials or Credentials()
         self._ended = asyncio.Event()
         self._draining = False
+        self._recycling: asyncio.Task[None] | None = None
         self._up = _UP.of(self.name)
         self._bound_at = 0.0
 
@@ -106,6 +110,8 @@ class Link(EsmeHandler):
                 self._credentials.told(self, error)
                 reason = f"bind refused: {error}" if isinstance(error, BindRefused) else str(error)
                 log.alarm("link_down", self.name, True, reason=reason)
+                if not isinstance(error, BindRefused):
+                    self._hosts.append(self._hosts.pop(0))
             else:
                 await self._bound()
                 if self._loop_time - self._bound_at > _STEADY_S:
@@ -120,7 +126,7 @@ class Link(EsmeHandler):
         self._bound_at = self._loop_time
         self._up.value = 1
         log.alarm("link_down", self.name, False)
-        _log.info("link.bound", link=self.name, bind=self.spec.bind_mode)
+        _log.info("link.bound", link=self.name, bind=self.bind_mode, host=self._hosts[0][0])
         self._owner.room_changed()
         await self._ended.wait()
         self._up.value = 0
@@ -130,17 +136,19 @@ class Link(EsmeHandler):
 
     async def _connect(self) -> EsmeSession:
         spec = self.spec
-        bind = _BINDS[spec.bind_mode](
+        bind = _BINDS[self.bind_mode](
             system_id=spec.system_id, password=spec.password, system_type=spec.system_type, interface_version=0x34
         )
+        host, port = self._hosts[0]
         return await connect(
-            spec.host,
-            spec.port,
+            host,
+            port,
             bind,
             self,
             timers=Timers(**spec.timers),
             window=spec.send_window,
-            tls=self._tls if spec.tls else None,
+            tls=self._tls,
+            server_hostname=spec.tls_server_name,
         )
 
     async def drain(self, seconds: float) -> None:
@@ -150,9 +158,10 @@ class Link(EsmeHandler):
             await self.session.unbind(seconds)
 
     def recycle(self) -> None:
-        """Ends the session because the carrier says that it is not bound; it is bound again after a pause."""
-        if self.session is not None:
-            self.session.abort()
+        """Ends the session because the carrier says that it is not bound; it is bound again after a pause. What else it
+        was sent is answered first, most likely with the same: cut off, those parts would be in doubt."""
+        if self.session is not None and (self._recycling is None or self._recycling.done()):
+            self._recycling = asyncio.create_task(self.session.unbind(_LAST_ANSWERS_S), name=f"recycle {self.name}")
 
     @property
     def _loop_time(self) -> float:
@@ -164,7 +173,7 @@ class Link(EsmeHandler):
         self._owner.submit_answered(self, token, command_status, message_id, late=late, nacked=False)
 
     def submit_nacked(self, token: object, command_status: int, late: bool) -> None:
-        self._owner.submit_answered(self, token, command_status or 0xFF, "", late=late, nacked=True)
+        self._owner.submit_answered(self, token, command_status, "", late=late, nacked=True)
 
     def submit_unanswered(self, token: object) -> None:
         self._owner.submit_unanswered(self, token)
@@ -189,3 +198,11 @@ class Link(EsmeHandler):
     def closed(self, reason: End) -> None:
         _log.warning("link.closed", link=self.name, reason=str(reason))
         self._ended.set()
+
+
+def _place(host: str, port: int) -> tuple[str, int]:
+    """NAME or NAME:PORT; IPv6 addresses with a port in brackets."""
+    name, colon, own = host.rpartition(":")
+    if colon and own.isdecimal() and (":" not in name or name.startswith("[")):
+        return name.strip("[]"), int(own)
+    return host.strip("[]"), port

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 
-from trunkline.carriers.link import Credentials, Link, LinkOwner
+from trunkline.carriers.link import Credentials, Link, LinkOwner, modes
 from trunkline.domain.provisioning import Carrier
 from trunkline.smpp import pdu as p
 from trunkline.smpp.esme import EsmeSession
@@ -14,13 +13,17 @@ from trunkline.smpp.esme import EsmeSession
 class Pool:
     """The links of a carrier, in one process: receipts then mostly land where the response did."""
 
-    def __init__(self, carrier: Carrier, owner: LinkOwner, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, carrier: Carrier, owner: LinkOwner) -> None:
         self.carrier = carrier
         self.links: list[Link] = []
         for spec in carrier.links:
             shared = Credentials()
-            self.links += [Link(spec, number, owner, tls, shared) for number in range(1, spec.bind_count + 1)]
-        self._senders = [link for link in self.links if link.spec.bind_mode != "receiver"]
+            self.links += [
+                Link(spec, number, owner, mode, shared)
+                for number in range(1, spec.bind_count + 1)
+                for mode in modes(spec)
+            ]
+        self._senders = [link for link in self.links if link.bind_mode != "receiver"]
         self._next = 0
         self._current: tuple[Link, EsmeSession] | None = None
         self._room = 0
@@ -40,11 +43,22 @@ class Pool:
         """How many parts are written and not answered."""
         return sum(link.session.outstanding for link in self.links if link.session is not None)
 
-    def submit(self, pdu: p.SubmitSm, token: object) -> Link | None:
-        """Gives a part to a link with room, with this turn's write. None where no link has room.
+    def submit(self, pdu: p.SubmitSm, token: object, other_than: Link | None = None) -> Link | None:
+        """Gives a part to a link with room, with this turn's write; to another than `other_than` if another is up. None
+        where no link has room.
 
         Raises EncodeError for a field that cannot be written.
         """
+        if other_than is not None:
+            others = [(link, link.session) for link in self._senders if link is not other_than]
+            up = [(link, session) for link, session in others if session is not None]
+            if up:
+                link, session = max(up, key=lambda one: one[1].free)
+                if session.free <= 0:
+                    return None
+                session.submit(pdu, token)
+                self._current = None  # its room was counted without this one
+                return link
         if self._room <= 0 or self._current is None or self._current[0].session is not self._current[1]:
             self._turn()
             if self._current is None:

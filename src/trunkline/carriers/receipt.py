@@ -1,13 +1,12 @@
 """Read a delivery receipt: what a carrier says became of a message (SMPP 3.4 §4.6.1, Appendix B, §5.3.2).
 
-The words of Appendix B are an example in the specification and a hundred dialects in the field, so nothing here takes
-order, case, spaces or presence of a field for granted; and nothing raises, whatever the octets.
+Nothing raises, whatever the octets.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,6 +14,8 @@ from typing import NamedTuple
 import msgspec
 
 from trunkline.carriers.dialect import PLAIN, Dialect, IdForm, canonical_id
+from trunkline.carriers.dialect_readers import is_network
+from trunkline.carriers.receipt_text import read_text
 from trunkline.domain.status import Status
 from trunkline.text import udh
 
@@ -112,6 +113,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     understood: bool
     mismatch: bool
     err_unmapped: bool
+    in_tlv: bool = False  # where message_id comes from
 
 
 def kind_of(
@@ -143,6 +145,7 @@ class _Tlvs(NamedTuple):
     user_reference: int | None = None
     mcc: str | None = None
     mnc: str | None = None
+    network: str | None = None
     payload: bytes = b""
 
 
@@ -162,7 +165,7 @@ def parse(
     if esm_class & _UDHI:
         header = udh.read(octets)
         octets = octets if header.error else header.rest or b""
-    text_id, sub, dlvrd, submit_date, done_date, stat, err, text, *network = _read_text(octets)
+    text_id, sub, dlvrd, submit_date, done_date, stat, err, text, *network = read_text(octets, dialect)
     word_state = None
     if stat is not None:
         stat = stat.upper()
@@ -172,11 +175,11 @@ def parse(
     mismatch = False
     if optional.message_id:
         message_id: str | None = optional.message_id
-        canonical = canonical_id(optional.message_id, dialect.id_form_of_tlv)
+        canonical = dialect.tlv_id(optional.message_id)
         mismatch = text_id is not None and not _same_id(optional.message_id, text_id)
     else:
         message_id = text_id
-        canonical = canonical_id(text_id, dialect.receipt_id_form) if text_id else ""
+        canonical = dialect.receipt_id(text_id) if text_id else ""
 
     state = word_state
     if tlv_state is not None:
@@ -205,73 +208,14 @@ def parse(
         text,
         optional.network_error,
         optional.user_reference,
-        _network(optional, network) if network or optional.mcc else None,
+        _network(optional, network) if network or optional.mcc or optional.network else None,
         status,
         code,
         understood,
         mismatch,
         err_unmapped,
+        bool(optional.message_id),
     )
-
-
-# --- the text --------------------------------------------------------------------------------------------------------
-
-
-# The values of a text's fields as received, None where absent or empty (`text`: where absent): id, sub, dlvrd,
-# submit date, done date, stat, err, text; and, where it has either, mcc and mnc.
-_Fields = tuple[str | None, ...]
-
-# The form of Appendix B as nearly every carrier writes it: one match instead of a search for each key. It reads what
-# it takes just as the search below does.
-_USUAL = re.compile(
-    r"id:(\S+)(?: sub:(\S+) dlvrd:(\S+))? submit date:(\S+) done date:(\S+) stat:(\S+) err:(\S+)(?: [Tt]ext:\s*(.*))?",
-    re.ASCII | re.DOTALL,
-).fullmatch
-
-# A key stands at the start or behind white space ("valid:" and "msgid:" are no "id:").
-_KEY = re.compile(
-    r"(?<!\S)(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|mcc|mnc|text):", re.ASCII | re.IGNORECASE
-)
-_DATE_KEYS = {"subm": "submit_date", "done": "done_date"}  # "submit date", "submit_date", "submitdate"
-_VALUE = re.compile(r"\s*(\S+)", re.ASCII)
-_FIELDS = ("id", "sub", "dlvrd", "submit_date", "done_date", "stat", "err", "text")
-_EMPTY: _Fields = (None,) * len(_FIELDS)
-_OUTER = "\0 \t\r\n\f\v"
-
-
-def _read_text(octets: bytes) -> _Fields:
-    # Latin-1 keeps octets as they are. A receipt begins with a letter, so a NUL in front (or a byte order mark) is
-    # UCS-2, whatever data_coding says.
-    if octets[:1] == b"\0" or octets[:2] == b"\xfe\xff":
-        text = octets.decode("utf-16-be", "replace").lstrip("\ufeff")
-    else:
-        text = octets.decode("latin-1")
-    text = text.strip(_OUTER).replace("\0", "\ufffd")  # the database holds no NUL
-    if not text:  # everything is in the TLVs
-        return _EMPTY
-    usual = _USUAL(text)
-    if usual is not None:
-        return usual.groups()
-    return _search(text)
-
-
-def _search(text: str) -> _Fields:
-    """Fields in any order: the first of a key counts, its value is the first word before the next key; what follows
-    "text:" is text and holds no fields.
-    """
-    found: dict[str, str] = {}
-    keys = list(_KEY.finditer(text))
-    for at, key in enumerate(keys):
-        name = _DATE_KEYS.get(key[1][:4].lower()) or key[1].lower()
-        if name == "text":
-            found[name] = text[key.end() :].strip(_OUTER)
-            break
-        end = keys[at + 1].start() if at + 1 < len(keys) else len(text)
-        value = _VALUE.match(text, key.end(), end)
-        if value is not None:
-            found.setdefault(name, value[1])
-    network = (found.get("mcc"), found.get("mnc")) if "mcc" in found or "mnc" in found else ()
-    return (*map(found.get, _FIELDS), *network)
 
 
 def _count(value: str) -> int | None:
@@ -280,6 +224,8 @@ def _count(value: str) -> int | None:
 
 def _network(optional: _Tlvs, fields: Sequence[str | None]) -> str | None:
     """MCC (3 digits) and MNC (2 or 3) as one, TLV before text, or None where either is missing or malformed."""
+    if is_network(optional.network):
+        return optional.network
     in_text = fields or (None, None)
     mcc, mnc = optional.mcc or in_text[0], optional.mnc or in_text[1]
     if mcc and mnc and len(mcc) == 3 and len(mnc) in (2, 3) and (mcc + mnc).isascii() and (mcc + mnc).isdecimal():
@@ -327,7 +273,7 @@ def _read_tlvs(tlvs: Sequence[tuple[int, bytes]], dialect: Dialect) -> _Tlvs:
     """The first well-formed one of each tag counts."""
     found: dict[int, bytes] = {}
     for tag, value in tlvs:
-        if len(value) == _LENGTHS.get(tag, len(value)):
+        if len(value) == _LENGTHS.get(tag, len(value)) and tag not in dialect.ignored_tlvs:
             found.setdefault(tag, value)
     state = found.get(_MESSAGE_STATE)
     error = found.get(_NETWORK_ERROR)
@@ -339,8 +285,16 @@ def _read_tlvs(tlvs: Sequence[tuple[int, bytes]], dialect: Dialect) -> _Tlvs:
         reference[0] << 8 | reference[1] if reference else None,
         None if dialect.mcc_tlv is None else _string(found.get(dialect.mcc_tlv)),
         None if dialect.mnc_tlv is None else _string(found.get(dialect.mnc_tlv)),
+        _named_network(found, dialect),
         found.get(_PAYLOAD, b""),
     )
+
+
+def _named_network(found: Mapping[int, bytes], dialect: Dialect) -> str | None:
+    if dialect.network_tlv is None:
+        return None
+    name = _string(found.get(dialect.network_tlv))
+    return dialect.networks.get(name, name) if name is not None else None
 
 
 _LENGTHS = {_MESSAGE_STATE: 1, _NETWORK_ERROR: 3, _USER_REFERENCE: 2}

@@ -15,12 +15,18 @@ COMMANDS = {
     "apply": ("apply", "Make accounts, plans, senders, carriers and routes what a file says."),
     "send": ("send", "Send one message through the REST API."),
     "message": ("message", "Look into messages; cancel one."),
+    "carrier": ("carrier", "See how carriers are doing: rate, queue, pauses; try a paused one again."),
     "inbound": ("inbound", "Look into messages from handsets."),
+    "receipts": ("receipts", "Look into delivery receipts."),
     "optout": ("optout", "Say who wants no messages: list, add, remove, import, export."),
     "webhooks": ("webhooks", "Dead letters: list and replay them; enable URLs again."),
     "token": ("token", "Issue, list, rotate and revoke API tokens."),
     "route": ("route", "Look into routes: which way a message would go, and why."),
     "numbers": ("numbers", "Say which network a number belongs to: import, show, export ranges."),
+    "prices": ("prices", "Say what messages cost: import, show, export price lists."),
+    "balance": ("balance", "Prepaid money of accounts and plans: show it, add to it."),
+    "guard": ("guard", "Artificial traffic: what was stopped, and let it go again."),
+    "usage": ("usage", "Show what was charged, by day, plan and country."),
     "db": ("database_commands", "Look after the database."),
 }
 

@@ -16,7 +16,7 @@ from trunkline.cli.options import DATABASE, settings_options
 from trunkline.cli.route import by_route
 from trunkline.domain.errors import error_message
 from trunkline.domain.status import Status
-from trunkline.runtime.log import masked
+from trunkline.runtime.log import masked, without_numbers
 from trunkline.runtime.settings import Settings
 from trunkline.settle.withdraw import withdraw
 from trunkline.store import audit
@@ -146,6 +146,7 @@ def told(event: Event) -> str:
             return f"{row['outcome'].replace('_', ' ')}{status}: part {row['part_no']} at {_place(row)}{then}"
         case "receipt" | "receipt_parked":
             late = ", not taken up yet" if event.kind == "receipt_parked" else ""
+            late = ", which comes after the end and changes nothing" if row.get("conflict") else late
             said = f"{_printable(row['stat'] or '-')} err {_printable(row['err'] or '-')}"
             part = f" for part {row['part_no']}" if row.get("part_no") else ""
             return f"receipt {said}{part} from {_place(row)}: {_outcome(row)}{late}"
@@ -165,7 +166,9 @@ def told(event: Event) -> str:
         case "hook_attempted":
             answer = f"HTTP {row['status']}" if row["status"] else _printable(row["failure"] or "no answer")
             then = f"; again at {_time(row['next_at'])}" if row["next_at"] else ""
-            return f"webhook for {_HOOKS[row['n']]}, attempt {row['tries']}: {answer}, {row['latency_ms']} ms{then}"
+            said = f' "{_printable(_excerpt(row["excerpt"]))}"' if row["excerpt"] else ""
+            what = f"webhook for {_HOOKS[row['n']]}, attempt {row['tries']}"
+            return f"{what}: {answer}{said}, {row['latency_ms']} ms{then}"
         case "hook_dead":
             return f"webhook for {_HOOKS[row['n']]} given up after {_count(row['tries'], 'attempt')}: {row['reason']}"
         case "hook_replayed":
@@ -219,7 +222,14 @@ def as_document(found: Timeline, with_text: bool) -> str:
     return json.dumps(document, indent=2, default=lambda v: v.isoformat() if isinstance(v, dt.datetime) else str(v))
 
 
+def _excerpt(answer: bytes) -> str:
+    """The first bytes of a receiver's answer; it may repeat what it was told, so numbers are masked."""
+    return without_numbers(answer.decode("utf-8", "replace"))
+
+
 def _shown(fields: Mapping[str, Any], with_text: bool) -> dict[str, Any]:
+    if fields.get("excerpt") is not None:
+        fields = {**fields, "excerpt": _excerpt(fields["excerpt"])}
     if with_text:
         return dict(fields)
     shown = {name: value for name, value in fields.items() if name not in ("body", "binary_hex", "keyword")}

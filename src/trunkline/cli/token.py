@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,26 +13,10 @@ import click
 from trunkline.admin import tokens
 from trunkline.admin.tokens import SCOPES, IssuedToken, RotatedToken
 from trunkline.cli.database import actor, with_connection
+from trunkline.cli.durations import seconds, seconds_or_none
 from trunkline.cli.options import DATABASE, settings_options
 from trunkline.runtime.settings import Settings
 from trunkline.store.db import Connection
-
-_UNITS = {"m": 60, "h": 3600, "d": 86_400}
-
-
-def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """Seconds, from `30m`, `12h` or `90d`."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", value)
-    if match is None:
-        raise click.BadParameter("write it as 30m, 12h or 90d")
-    return int(match[1]) * _UNITS[match[2]]
-
-
-def _seconds_or_none(context: click.Context, parameter: click.Parameter, value: str) -> float:
-    """As `_seconds`, and 0 for at once."""
-    return 0.0 if value == "0" else _seconds(context, parameter, value) or 0.0
 
 
 def _networks(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[str]:
@@ -55,7 +38,7 @@ def token() -> None:
 @click.option(
     "--network", "networks", multiple=True, callback=_networks, help="Only from these networks.  [everywhere]"
 )
-@click.option("--expires", callback=_seconds, help="After 30m, 12h or 90d.  [never]")
+@click.option("--expires", callback=seconds, help="After 30m, 12h or 90d.  [never]")
 @click.option("--label", default="", help="A note of what it is for.")
 @settings_options(*DATABASE)
 def issue(
@@ -118,10 +101,10 @@ def list_(settings: Settings, account: str | None, as_json: bool) -> None:
     "--overlap",
     default="24h",
     show_default=True,
-    callback=_seconds_or_none,
+    callback=seconds_or_none,
     help="How long the old one still works; 0: not.",
 )
-@click.option("--expires", callback=_seconds, help="The new one ends after 30m, 12h or 90d.  [as the old one did]")
+@click.option("--expires", callback=seconds, help="The new one ends after 30m, 12h or 90d.  [as the old one did]")
 @settings_options(*DATABASE)
 def rotate(settings: Settings, token_id: int, overlap: float, expires: float | None) -> None:
     """Issue a token with the rights of token ID, which then ends. It goes to standard output, and is shown only now.

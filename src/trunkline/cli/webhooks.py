@@ -12,17 +12,19 @@ from uuid import UUID
 
 import click
 
+from trunkline.admin import hook_secrets
 from trunkline.admin import webhooks as desk
+from trunkline.admin.hook_secrets import RotatedSecret
 from trunkline.admin.webhooks import WHY, Wanted
 from trunkline.cli.database import actor, with_connection
+from trunkline.cli.durations import seconds_or_none
 from trunkline.cli.failures import REFUSED, Failed
 from trunkline.cli.options import DATABASE, settings_options
+from trunkline.runtime.secret import secret_key
 from trunkline.runtime.settings import Settings
 from trunkline.store.db import Connection
 from trunkline.store.hooks import DisabledUrl
 from trunkline.store.replay import DeadLetter
-
-_AGO = {"m": 60, "h": 3600, "d": 86_400}
 
 
 def _moment(_: click.Context, __: click.Parameter, value: str | None) -> dt.datetime | None:
@@ -48,7 +50,7 @@ def _event(_: click.Context, __: click.Parameter, value: str | None) -> tuple[UU
 
 @click.group()
 def webhooks() -> None:
-    """Dead letters: list and replay them; enable URLs again."""
+    """Dead letters: list and replay them; enable URLs again; change secrets."""
 
 
 @webhooks.command()
@@ -183,6 +185,37 @@ def enable(settings: Settings, account: str, kind: str | None, url: str | None) 
 
     for its_kind, its_url in with_connection(settings, work, create=False):
         click.echo(f"{its_kind} {json.dumps(its_url)} is enabled")
+
+
+@webhooks.command()
+@click.argument("plan", metavar="PLAN")
+@click.option(
+    "--overlap",
+    default="24h",
+    show_default=True,
+    callback=seconds_or_none,
+    help="How long the old secret still signs beside the new one; 0: not.",
+)
+@settings_options(*DATABASE)
+def rotate(settings: Settings, plan: str, overlap: float) -> None:
+    """Give PLAN (name or id) a new webhook secret. It goes to standard output, and is shown only now.
+
+    Until the overlap is over webhooks carry two signatures, one by each secret: receivers change in their own time.
+
+    \b
+    trunkline webhooks rotate otp
+    trunkline webhooks rotate otp --overlap 0        # the old one is known to others: it ends now
+    """
+
+    async def work(conn: Connection) -> RotatedSecret:
+        return await hook_secrets.rotate(
+            conn, plan, secret_key=secret_key(settings), overlap_s=overlap, actor=actor(settings)
+        )
+
+    rotated = with_connection(settings, work, create=False)
+    old = f"the old one signs too until {_time(rotated.old_ends_at)}" if rotated.old_ends_at else "no other one signs"
+    click.echo(f"webhook secret of plan {rotated.plan}, shown only now; {old}:", err=True)
+    click.echo(rotated.secret)
 
 
 def _time(at: dt.datetime) -> str:

@@ -19,6 +19,7 @@ from trunkline.contract.times import spell, spell_ms
 from trunkline.domain.errors import DELIVERY_CODES
 from trunkline.domain.inbound import Inbound
 from trunkline.domain.message import Record, Submission
+from trunkline.domain.price import spelled
 from trunkline.domain.status import Status
 
 _Id = Annotated[str, said("The account that the service plan belongs to.", pattern=ID_PATTERN)]
@@ -108,9 +109,7 @@ def money(micro: int) -> float:
 
     What is returned is the number's spelling for the encoder; it is a float only in the description of the record.
     """
-    whole, rest = divmod(abs(micro), 1_000_000)
-    number = f"{'-' if micro < 0 else ''}{whole}" + (f".{rest:06d}".rstrip("0") if rest else "")
-    return cast(float, Raw(number.encode()))
+    return cast(float, Raw(spelled(micro).encode()))
 
 
 def record_json(record: Record, account_public_id: str, plan_public_id: str) -> bytes:

@@ -70,6 +70,7 @@ async def look(conn: Connection, carrier_id: CarrierId, ids: Sequence[str]) -> N
                 receipt.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id, candidate.part_no,
                 receipt.stat, receipt.err, receipt.status, receipt.error_code, receipt.received_at,
                 settle.decides(Status(receipt.status), candidate.parts), candidate.sent_at, candidate.resubmitted,
+                receipt.mccmnc,
             )
         )  # fmt: skip
         unparked.append(receipt.park_id)

@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import structs
+
+from trunkline.carriers.dialect import PLAIN, Dialect
 from trunkline.carriers.receipt import Receipt
 from trunkline.dlr import match
+from trunkline.dlr.oddities import Oddities
 from trunkline.domain.parts import NOT_UNDERSTOOD
 from trunkline.domain.provisioning import CarrierId
 from trunkline.runtime import log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
 from trunkline.smpp.codec import encode
+from trunkline.smpp.errors import EncodeError
 from trunkline.smpp.esme import EsmeSession
 from trunkline.smpp.pdu import DataSm, DeliverSm
 from trunkline.smpp.status import ESME_ROK, ESME_RX_T_APPN
+from trunkline.smpp.tlv import MESSAGE_PAYLOAD
 from trunkline.store import receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
 from trunkline.store.receipts import UnparkedReceipt, UnreadReceipt
@@ -54,8 +60,10 @@ class Undecodable(NamedTuple):
 class Receiver:
     """Stores the receipts of one carrier."""
 
-    def __init__(self, dsn: str, carrier_id: CarrierId) -> None:
+    def __init__(self, dsn: str, carrier_id: CarrierId, dialect: Dialect = PLAIN, name: str = "") -> None:
         self.carrier_id = carrier_id
+        self._repeats_reference = dialect.user_message_reference
+        self._oddities = Oddities(name or str(carrier_id))
         self._standing = Standing(dsn, name="receipts")
         self._garbage_on = Standing(dsn, name="quarantine")
         self.receipts: Gather[Incoming] = Gather(self._write, linger_s=0.005, most=512)
@@ -76,6 +84,7 @@ class Receiver:
         unanswered: list[list[Incoming]] = [batch]
         try:
             await self._store(await self._standing.get(), batch, unanswered)
+            self._oddities.count([incoming.receipt for incoming in batch])
         except DatabaseError as error:
             count = sum(map(len, unanswered))
             _log.warning("receipts.put_off", carrier_id=self.carrier_id, count=count, error=log.explained(error))
@@ -97,6 +106,7 @@ class Receiver:
                         incoming.link_id, receipt.canonical_id, candidate.plan_id, candidate.msg_id, candidate.part_no,
                         receipt.stat, receipt.err, receipt.status, _code(receipt), None,
                         settle.decides(receipt.status, candidate.parts), candidate.sent_at, candidate.resubmitted,
+                        receipt.mccmnc,
                     )
                 )  # fmt: skip
                 known.append(incoming)
@@ -116,7 +126,8 @@ class Receiver:
             _answer(unread)
         del unanswered[0]
         if unknown:
-            await receipts.park(conn, self.carrier_id, [_unparked(i) for i in unknown])
+            rows = [_unparked(incoming, self._repeats_reference) for incoming in unknown]
+            await receipts.park(conn, self.carrier_id, rows)
             self._parked.value += len(unknown)
             _answer(unknown)
             unanswered.clear()
@@ -145,11 +156,12 @@ def _code(receipt: Receipt) -> int:
     return int(receipt.code) if receipt.understood else NOT_UNDERSTOOD
 
 
-def _unparked(incoming: Incoming) -> UnparkedReceipt:
+def _unparked(incoming: Incoming, repeats_reference: bool) -> UnparkedReceipt:
     receipt = incoming.receipt
     return UnparkedReceipt(
         receipt.canonical_id, incoming.source, incoming.destination, incoming.link_id, receipt.stat, receipt.err,
-        receipt.status, _code(receipt),
+        receipt.status, _code(receipt), receipt.message_id, receipt.in_tlv, receipt.mccmnc,
+        receipt.user_message_reference if repeats_reference else None,
     )  # fmt: skip
 
 
@@ -157,5 +169,16 @@ def _unread(incoming: Incoming) -> UnreadReceipt:
     receipt = incoming.receipt
     return UnreadReceipt(
         incoming.link_id, None, incoming.destination, receipt.stat, receipt.err, receipt.status, _code(receipt),
-        encode(incoming.pdu),
+        _octets(incoming.pdu),
     )  # fmt: skip
+
+
+def _octets(pdu: DeliverSm | DataSm) -> bytes:
+    """The PDU as it came. One with 255 octets of text, one more than SMPP has, is read and cannot be written: the
+    text then stands in message_payload."""
+    try:
+        return encode(pdu)
+    except EncodeError:
+        assert isinstance(pdu, DeliverSm)
+        tlvs = (*pdu.tlvs, (MESSAGE_PAYLOAD, pdu.short_message))
+        return encode(structs.replace(pdu, short_message=b"", tlvs=tlvs))

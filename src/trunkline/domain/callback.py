@@ -18,7 +18,10 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 # The one text for every refusal.
-REFUSAL = "must be an https URL with a public host name or address, without user name, password or underscores"
+REFUSAL = (
+    "must be an https URL with a public host name or address, without user name, password or underscores, of an origin"
+    " that the service plan allows"
+)
 
 # IANA IPv4 special-purpose registry (RFC 6890 and later), multicast, class E, and one public address that answers
 # from inside a cloud. Explicit, because the standard library's idea of "global" changes and passes too much.

@@ -158,7 +158,7 @@ _DELIVERY_CODES = (
     DeliveryCode("463", "Protocol error from carrier", _F, False, _AGAIN, _FREE, "The carrier answered with an error that does not belong to a submission."),
     DeliveryCode("464", "Some parts refused at submit", _F, True, _OTHER, _PAID, "The carrier accepted some parts of the message and refused another."),
     # 6xx: account and policy
-    DeliveryCode("601", "Insufficient balance", _F, False, _OTHER, _FREE, "The balance does not cover the message."),
+    DeliveryCode("601", "Insufficient balance", _F, False, _OTHER, _FREE, "The balance, or what the service plan may spend, does not cover the message."),
     DeliveryCode("602", "Account or service plan suspended", _F, False, _NONE, _FREE, "The account or service plan was suspended while the message waited."),
     DeliveryCode("603", "Destination not enabled", _F, True, _OTHER, _FREE, "The destination is not open for the service plan."),
     DeliveryCode("604", "Sender approval withdrawn", _F, True, _OTHER, _FREE, "The sender lost its approval while the message waited."),

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from trunkline.domain.provisioning import AccountId, CarrierId, PlanId
 from trunkline.domain.status import Status
+from trunkline.domain.terms import Terms
 
 
 class Accepted(IntEnum):
@@ -33,7 +34,8 @@ class RequestKey(NamedTuple):
 
 
 class Submission(NamedTuple):
-    """A validated send request, ready to be stored (`mt/accept`): the schema's type submission, then its key."""
+    """A validated send request, ready to be stored (`mt/accept`): the schema's type submission, then its key and its
+    terms."""
 
     plan_id: PlanId
     msg_id: UUID
@@ -52,6 +54,7 @@ class Submission(NamedTuple):
     due_at: dt.datetime | None  # None: now
     mccmnc: str | None = None
     key: RequestKey | None = None
+    terms: Terms | None = None  # None: its plan has none
 
 
 class Record(Struct, frozen=True, gc=False):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # which is made of the ids below
     from trunkline.domain.routes import Routes
 
 from trunkline.domain.consent import Consent, Does
+from trunkline.domain.guard import Guard
+from trunkline.domain.terms import PlanTerms
 
 AccountId = NewType("AccountId", int)
 PlanId = NewType("PlanId", int)
@@ -57,7 +59,12 @@ class Plan:
     sent_events: bool = False
     transliterate: bool = False  # texts that typography alone keeps out of GSM-7 are sent without it
     max_segments: int | None = None  # parts of a message; None: as many as its text takes
+    weight: int = 1  # its share of a carrier that several plans want, beside those of the same priority
+    messages_per_s: int | None = None  # claimed for carriers; None: as fast as they take them
+    terms: PlanTerms | None = None  # what its messages cost
+    guard: Guard | None = None  # what is watched of whom it writes to
     consent: Consent = field(default_factory=Consent)
+    callback_origins: frozenset[str] | None = None  # as Callback.origin; None: a callbackUrl may be of any
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +92,15 @@ class Link:
     system_id: str
     password: str = field(repr=False)
     system_type: str
-    bind_mode: str  # transceiver, transmitter, receiver
+    bind_mode: str  # transceiver, transmitter, receiver, pair (a transmitter and a receiver)
     bind_count: int
     send_window: int
     tls: bool
     timers: Mapping[str, float]
+    other_hosts: tuple[str, ...] = ()  # NAME or NAME:PORT, tried in turn where the one before does not answer
+    tls_ca: str | None = None  # PEM of who signs the server's certificate; None: the system's
+    tls_identity: str | None = field(default=None, repr=False)  # PEM of our certificate and its key
+    tls_server_name: str | None = None  # whom the server's certificate is for; None: the host
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,7 @@ class Carrier:
     active: bool
     dialect: Mapping[str, Any]
     links: tuple[Link, ...]
+    rate_per_s: int | None = None  # parts; None: until it says that it is too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,18 @@ class Keyword:
     plan_id: PlanId
     does: Does
     reply: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What webhooks carry for a customer's server at one origin, and at no other."""
+
+    receiver_id: int
+    account_id: AccountId
+    plan_id: PlanId | None  # None: every plan of the account
+    origin: str  # as Callback.origin
+    head: bytes = field(repr=False)  # header lines, each with its CRLF
+    certificate: bytes | None = field(repr=False)  # ours, with its key, in PEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +150,12 @@ class Provisioning:
     # Own words by what they are sent to, an address or any sender of a plan; written as `words_of` reads them.
     keywords: Mapping[tuple[str | PlanId, str], Keyword] = field(default_factory=dict)
     plans_of_address: Mapping[str, tuple[PlanId, ...]] = field(default_factory=dict)  # whoever sends from it
+    receivers: Mapping[tuple[AccountId, PlanId | None, str], Receiver] = field(default_factory=dict)
+    blocked: frozenset[str] = frozenset()  # prefixes of numbers that nobody writes to
+
+    def receiver(self, plan: Plan, origin: str) -> Receiver | None:
+        """What webhooks of a plan carry to an origin: the plan's own word for it, else its account's."""
+        if not self.receivers:
+            return None
+        own = self.receivers.get((plan.account_id, plan.plan_id, origin))
+        return own or self.receivers.get((plan.account_id, None, origin))

@@ -21,6 +21,7 @@ from trunkline.numbering.e164 import well_formed
 from trunkline.runtime import log, metrics
 from trunkline.store import optouts, queue
 from trunkline.store.db import Connection
+from trunkline.store.inbound import NO_PLAN
 from trunkline.store.optouts import Change, OptOut, Reply
 
 _log = log.get_logger()
@@ -45,9 +46,11 @@ class Act(NamedTuple):
 
 def act_of(provisioning: Provisioning, owner: Owner, source: str, mo_id: UUID) -> Act | None:
     """What a message asks for, if its words are a keyword."""
-    if not owner.words or owner.plan_id not in provisioning.plans:
+    senders = provisioning.plans_of_address.get(owner.address, ())
+    plan_id = owner.plan_id if owner.plan_id != NO_PLAN or not senders else senders[0]
+    if not owner.words or plan_id not in provisioning.plans:
         return None
-    plan, words = provisioning.plans[owner.plan_id], owner.words
+    plan, words = provisioning.plans[plan_id], owner.words
     word, own = family(words), _own(provisioning, owner, words[0])
     if own is not None and own.does is not Does.REPLY and not within(words):
         own = None
@@ -69,6 +72,8 @@ def act_of(provisioning: Provisioning, owner: Owner, source: str, mo_id: UUID) -
         text = plans[0].consent.replies.get(does)
     if text is None:
         text = default_text(does, word.language if word is not None else "en")
+    if owner.plan_id == NO_PLAN:
+        text = ""  # nobody may send it
     return Act(does, plans, owner.address, _number(source), mo_id, words[0], text)
 
 

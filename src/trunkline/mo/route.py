@@ -32,4 +32,6 @@ def owner(provisioning: Provisioning, destination: str, body: str) -> Owner:
             if keyword is not None and provisioning.plans[keyword.plan_id].active:
                 plan_id = keyword.plan_id
             return Owner(plan_id, provisioning.plans[plan_id].account_id, address, words)
-    return Owner(NO_PLAN, AccountId(0), destination, words)
+    # Nobody may send from it any more, perhaps; what was sent can still be answered with STOP.
+    address = destination if destination in provisioning.plans_of_address else "+" + destination
+    return Owner(NO_PLAN, AccountId(0), address, words)

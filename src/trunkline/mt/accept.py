@@ -17,6 +17,7 @@ from uuid import UUID
 
 from trunkline.domain.message import Accepted, RequestKey, Submission
 from trunkline.domain.provisioning import PlanId
+from trunkline.mt.admit import store_judged
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.store import queue
@@ -92,6 +93,11 @@ class Accepter:
         return Accepted.KEY_IN_USE if request_hash == key.request_hash else Accepted.KEY_REUSED
 
     async def _write(self, batch: list[_Waiting]) -> None:
+        judged = [w for w in batch if w[0].terms is not None and w[0].terms.is_judged]
+        if judged and len(judged) < len(batch):  # the others need not wait for rows that other processes hold
+            await self._write([w for w in batch if w[0].terms is None or not w[0].terms.is_judged])
+            await self._write(judged)
+            return
         try:
             conn, lock = await self._connected()
         except DatabaseError as error:
@@ -100,7 +106,8 @@ class Accepter:
             self._answer(batch, Accepted.UNAVAILABLE)
             await clock.sleep(0.1)
             return
-        statement = asyncio.create_task(queue.accept(conn, [s for s, _ in batch], wake=self._wake()))  # noqa: RUF006
+        store = store_judged if judged else queue.accept
+        statement = asyncio.create_task(store(conn, [s for s, _ in batch], wake=self._wake()))  # noqa: RUF006
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 refused = await asyncio.shield(statement)

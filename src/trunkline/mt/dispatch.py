@@ -8,48 +8,49 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from uuid import UUID
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from trunkline.carriers.dialect import Dialect
 from trunkline.carriers.link import Link
 from trunkline.carriers.pool import Pool
 from trunkline.carriers.refusal import Action
 from trunkline.carriers.throttle import Throttle
-from trunkline.domain.provisioning import CarrierId, Provisioning
+from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning
 from trunkline.domain.quality import Measured
 from trunkline.domain.routes import Choice
 from trunkline.mt import quiet
-from trunkline.mt.floor import Floor, raise_floors
+from trunkline.mt.bare import Bare
+from trunkline.mt.lost_claims import LostClaims
+from trunkline.mt.objections import Objections
+from trunkline.mt.outbox import Outbox
 from trunkline.mt.outcome import LINK_LOST, NO_RESPONSE, OPTED_OUT, QUARANTINED, Outcomes
+from trunkline.mt.plan_rates import PlanRates
 from trunkline.mt.route import Router, nothing_measured
 from trunkline.mt.submit import POISON, Ticket, submits, tickets
-from trunkline.mt.suspects import Suspects
+from trunkline.mt.turns import Share, Terms, Turns, in_turn
 from trunkline.runtime import clock, log, metrics
-from trunkline.smpp.errors import EncodeError, NotSent
-from trunkline.smpp.pdu import SubmitSm
 from trunkline.store import queue
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.store.queue import Claimed, Content, Lane
+from trunkline.store.queue import ANY_PARTS, Claimed, Content
 
 _log = log.get_logger()
-_SUBMITTED = metrics.counter("trunkline_submitted", "submit_sm written, by carrier.", "carrier")
-_LATE = metrics.counter("trunkline_submit_late", "Responses that came after their timer, by carrier.", "carrier")
 _ROUND_TRIP = metrics.histogram("trunkline_submit_seconds", "From submit_sm to its response.", "carrier")
+_LATE = metrics.counter("trunkline_submit_late", "Responses that came after their timer, by carrier.", "carrier")
+_THROTTLED = metrics.counter("trunkline_carrier_throttled", "Answers that said it was too much.", "carrier")
 
 _POLL_S = 1.0  # NOTIFY only wakes; this finds what it missed
 _SCAN_EVERY_S = 0.5  # while busy: new lanes are looked for at least so often
+_SCAN_PAUSE_S = 0.0001  # after a look, for each lane that it found: looking takes a tenth of the time at most
 _RESET_FLOORS_S = 5.0
 _CLAIM_MOST = 400
+# At a carrier with a rate, what is due within this time is claimed ahead: a part goes when it is due, no claim later.
+_AHEAD_S = 0.08
+_KEPT_OF_WINDOW = 20  # one part in so many is kept for plans that have no more than that under way
 # After a claim of few messages the next one gathers a little: nobody waits long, and a claim costs what ten cost.
 _FEW, _GATHER_S = 100, 0.004
-_CONFIGURATION_PAUSE_S = 60.0
 # What was read is written within this time or given back: the recipient may opt out meanwhile.
 _WRITE_WITHIN_S = 0.5
 _LATE_PAUSE_S = 1.0  # if the database alone took longer than that
-# A claim whose answer was lost is looked for so long: a server that was cut off from us may commit it late.
-_LOST_FOR_S = 60.0
 
 
 class Dispatch:
@@ -72,32 +73,46 @@ class Dispatch:
         `measured`: how well carriers deliver."""
         self.pool = pool
         self.carrier_id = pool.carrier.carrier_id
-        self.throttle = Throttle()
-        self._epoch = epoch
+        self.throttle = Throttle(pool.carrier.rate_per_s)
+        self.objections = Objections(pool.carrier.name, outcomes)
+        self.epoch = epoch
         self._dialect = dialect
         self._outcomes = outcomes
         self._provisioning = provisioning
+        self._plans: Mapping[PlanId, Plan] = {}
         self._router = Router(live, measured)
         self._may_write = may_write
         self._standing = Standing(dsn, name="dispatch")
         self._wake = asyncio.Event()
-        self._waiting: deque[tuple[SubmitSm, Ticket, float]] = deque()
-        self._lanes: dict[Lane, Floor] = {}
+        self._outbox = Outbox(pool, self.throttle, outcomes, may_write=may_write, at=self._at, emptier=self._wake.set)
+        self._turns = Turns()
+        self._bare = Bare()
+        self._plan_rates = PlanRates()
         self._scanned_at = self._reset_at = float("-inf")
+        self._scan_again = False
+        self._full = False  # there was no room the last time
+        self._wants_room = False  # there is something to claim once there is more
         self._draining = False
-        self._held = Suspects(outcomes)
-        self._paused_until = 0.0
-        self._claim_no = 0
-        self._lost: dict[int, float] = {}  # claims whose rows are not in our hands, with the time of each
+        self._late_until = float("-inf")  # until then nothing is claimed, because the database is slow
+        self._lost = LostClaims(self.carrier_id, epoch)
         self._loop = asyncio.get_running_loop()
-        self._submitted = _SUBMITTED.of(pool.carrier.name)
+        self._throttled = _THROTTLED.of(pool.carrier.name)
         self._round_trip = _ROUND_TRIP.of(pool.carrier.name)
         self._late = _LATE.of(pool.carrier.name)
 
     @property
     def takes(self) -> bool:
         """Whether messages may be given to the carrier: it has a link up, and is not paused."""
-        return self.pool.up and self._loop.time() >= self._paused_until
+        return self.pool.up and not self._paused(self._loop.time())
+
+    def _paused(self, now: float) -> bool:
+        until = self.objections.paused_until
+        return now < self._late_until or (until is not None and now < until)
+
+    def retry(self) -> None:
+        """An operator wants a paused carrier tried again at once."""
+        self.objections.retry()
+        self._wake.set()
 
     # Waking.
 
@@ -105,7 +120,7 @@ class Dispatch:
         """Something is in the queue; `again`: perhaps below the floors, with ids claimed before."""
         if again:
             self._reset_at = float("-inf")
-        self._scanned_at = float("-inf")
+        self._scan_again = True
         self._wake.set()
 
     def room_changed(self) -> None:
@@ -128,109 +143,136 @@ class Dispatch:
             except DatabaseError as error:
                 _log.warning("dispatch.waits", carrier=self.pool.carrier.name, error=log.explained(error))
                 self._standing.abandon()
-                self._look_every_s = 0.0
+                self._lost.broken()
                 await clock.sleep(0.3)
                 continue
             if not busy:
                 await self._pause()
-        for _, ticket, _ in self._waiting:
-            self._outcomes.not_sent(ticket)
-        self._waiting.clear()
+        self._outbox.close()
         if self._lost:
             try:
-                await self._take_back(await self._standing.get(), self._loop.time())
+                await self._lost.take_back(await self._standing.get(), self._loop.time())
             except DatabaseError as error:  # they are the next owner's, in doubt
                 _log.warning("dispatch.claim_not_taken_back", error=log.explained(error))
         await self._standing.close()
 
     async def _pause(self) -> None:
-        wait_s = _POLL_S
-        if self._waiting:
-            wait_s = 0.05
-        elif self.throttle.rate is not None:
-            wait_s = min(max(self.throttle.wait_s(self._loop.time()), 0.005), _POLL_S)
-        handle = self._loop.call_later(wait_s, self._wake.set)
+        handle = self._loop.call_later(self._wait_s(), self._wake.set)
         await self._wake.wait()
         handle.cancel()
+
+    def _wait_s(self) -> float:
+        now = self._loop.time()
+        wait_s = 0.05 if self._outbox else _POLL_S
+        if self._paused(now):
+            wait_s = min(wait_s, max(self.objections.paused_until or now, self._late_until) - now)
+        elif self._full and self.throttle.rate is not None and self.pool.free > len(self._outbox):
+            wait_s = min(wait_s, self.throttle.wait_s(clock.monotonic_s(), len(self._outbox) + 1, _AHEAD_S))
+        if self._scan_again:
+            wait_s = min(wait_s, self._scanned_at + len(self._turns) * _SCAN_PAUSE_S - now)
+        return max(min(wait_s, self._plan_rates.wait_s(now)), 0.005)
 
     async def _once(self) -> bool:
         """One claim, or one step with what was claimed before. Returns whether there may be more to do at once."""
         now = self._loop.time()
-        self._write_waiting(now)
-        if self._held:
-            self._stop(self._held.end(self._at(now)))
-        if self._lost and now - self._looked_at > self._look_every_s:
-            await self._take_back(await self._standing.get(), now)
-        free = min(self.pool.free - len(self._waiting), self.throttle.room(now), _CLAIM_MOST)
-        if free <= 0 or now < self._paused_until or not self._may_write():
+        self._outbox.write(now)
+        if len(self.objections):
+            self._outbox.stop(self.objections.expire(self._at(now)))
+        if self._lost.due(now) and await self._lost.take_back(await self._standing.get(), now):
+            self._reset_at = float("-inf")  # it may lie below the floors
+        free = self._room(now)
+        self._full = self._wants_room = free <= 0
+        if self._full or now < self._late_until or not self._may_write():
             return False
         conn = await self._standing.get()
-        lanes = await self._turn(conn, now)
-        if not lanes:
+        asked = await self._turn(conn, free, now)
+        if not asked:
+            self._wants_room = len(self._turns) > 0
             return False
-        # Until its rows are in our hands a claim counts as lost: whatever raises on the way, they are not forgotten.
-        self._claim_no += 1
-        self._lost[self._claim_no] = now
+        claim_no = self._lost.begin(now)
         claimed = await queue.claim(
             conn,
             self.carrier_id,
-            self._epoch,
-            lanes,
+            self.epoch,
+            asked,
             free_parts=free,
-            whole_window=not self.pool.outstanding and not self._waiting,
-            claim_no=self._claim_no,
+            alone_parts=self._alone_parts(),
+            claim_no=claim_no,
         )
         if not claimed:
-            del self._lost[self._claim_no]
-            for lane, _, _ in lanes:
-                del self._lanes[lane]
-            return self._scanned_at < now - 0.05  # the lanes were known from before: look for others
+            self._lost.landed(claim_no)
+            return self._nothing_claimed(now)
+        claimed = in_turn(asked, claimed)
         at = await self._time(conn)
         read_at = self._loop.time()
         provisioning = self._provisioning()
         contents = await queue.contents(conn, claimed, quiet.plans(provisioning, claimed))
         choices = await self._router.choices(conn, provisioning, self.carrier_id, claimed, contents)
-        del self._lost[self._claim_no]
-        raise_floors(self._lanes, claimed, now)
+        self._lost.landed(claim_no)
+        self._scan_again |= self._turns.served(asked, claimed, now)
+        for message in claimed:
+            self._plan_rates.claimed(message.plan_id)
         if self._loop.time() > read_at + _WRITE_WITHIN_S:
             _log.warning("dispatch.late", carrier=self.pool.carrier.name, count=len(claimed))
-            self._paused_until = max(self._paused_until, self._loop.time() + _LATE_PAUSE_S)
+            self._late_until = self._loop.time() + _LATE_PAUSE_S
         self._submit_all(zip(claimed, contents, choices, strict=True), at, read_at + _WRITE_WITHIN_S)
         if len(claimed) < _FEW and not claimed[0].resubmitted:  # those come one by one
             await clock.sleep(_GATHER_S)
         return True
 
-    async def _take_back(self, conn: Connection, now: float) -> None:
-        """Gives back what lost claims left in inflight: no byte of it was written."""
-        self._looked_at = now
-        count = await queue.unclaim(conn, self.carrier_id, self._epoch, list(self._lost))
-        if count:
-            _log.warning("dispatch.claim_taken_back", carrier=self.pool.carrier.name, count=count)
-            self._reset_at = float("-inf")  # it may lie below the floors
-        self._lost = {claim_no: at for claim_no, at in self._lost.items() if now - at < _LOST_FOR_S}
-        self._look_every_s = _RESET_FLOORS_S
+    def _room(self, now: float) -> int:
+        """How many parts may be claimed: what the links take, and of what the carrier takes as much as is due soon."""
+        waiting = len(self._outbox)
+        free = min(self.pool.free - waiting, _CLAIM_MOST)
+        if self.throttle.rate is not None:
+            free = min(free, self.throttle.room(clock.monotonic_s(), _AHEAD_S) - waiting)
+        return self.objections.room(free, waiting + self.pool.outstanding, now)
 
-    _looked_at = float("-inf")
-    _look_every_s = 0.0  # at once after a loss, then now and then
+    def _alone_parts(self) -> int:
+        """How many parts a message may have that comes although it needs more room: any number where the windows are
+        empty, and at a carrier with a rate as many as they take."""
+        if self._outbox:
+            return 0
+        if not self.pool.outstanding:
+            return ANY_PARTS
+        return 0 if self.throttle.rate is None else self.pool.free
 
-    async def _turn(self, conn: Connection, now: float) -> list[tuple[Lane, UUID, int]]:
-        """Whose turn it is: every lane of the highest priority that holds something, each with its fair share."""
+    def _nothing_claimed(self, now: float) -> bool:
+        """The lanes that were asked hold nothing, or nothing behind their floors, or what needs more room."""
+        known_from_before = self._scanned_at < now - 0.05
+        self._turns.forget_floors()
+        self._scanned_at = float("-inf")
+        self._wants_room = True
+        return known_from_before
+
+    async def _turn(self, conn: Connection, free: int, now: float) -> list[Share]:
+        """Whose turn it is: lanes of the highest priority that may be served, each with its fair share."""
         if now - self._reset_at > _RESET_FLOORS_S:
             self._reset_at = now
-            self._lanes = {}
-        if not self._lanes or now - self._scanned_at > _SCAN_EVERY_S:
-            self._scanned_at = now
-            found = await queue.lanes(conn, self.carrier_id)
-            self._lanes = {lane: self._lanes.get(lane) or Floor() for lane in found}
-        if not self._lanes:
-            return []
-        highest = max(lane.priority for lane in self._lanes)
-        ready = [lane for lane in self._lanes if lane.priority == highest]
-        share = max(1, -(-_CLAIM_MOST // len(ready)))
-        # The lane that was served first goes last the next time.
-        first = ready[0]
-        self._lanes[first] = self._lanes.pop(first)
-        return [(lane, self._lanes[lane].at(now), share) for lane in ready]
+            self._turns.forget_floors()
+        since, count = now - self._scanned_at, len(self._turns)
+        if not count or since > _SCAN_EVERY_S or (self._scan_again and since >= count * _SCAN_PAUSE_S):
+            self._scanned_at, self._scan_again = now, False
+            self._turns.found(await queue.lanes(conn, self.carrier_id), now)
+        known = self._provisioning()
+        if known is not None:  # else as it was: an outage of the database changes no plan
+            self._plans = known.plans
+        kept = 0
+        if self._turns.shared and self.throttle.rate is None:
+            kept = (self.pool.free + self.pool.outstanding) // _KEPT_OF_WINDOW
+        for lanes in self._turns.classes():
+            await self._plan_rates.lease(conn, self._plans, {lane.plan_id for lane in lanes}, now)
+            terms = [self._terms(lane.plan_id, kept) for lane in lanes]
+            asked = self._turns.shares(lanes, terms, free, kept, now)
+            if asked:
+                return asked
+        return []
+
+    def _terms(self, plan_id: PlanId, kept: int) -> Terms:
+        plan = self._plans.get(plan_id)
+        most = self._plan_rates.most(plan_id)
+        small = max(kept - self._outbox.unanswered(plan_id), 0)
+        return Terms(plan.weight if plan is not None else 1, most, small)
 
     async def _time(self, conn: Connection) -> dt.datetime:
         """The database's clock, read once a second and carried on by our own in between."""
@@ -274,7 +316,7 @@ class Dispatch:
                     self._outcomes.not_sent(ticket)
                 continue
             try:
-                parts = submits(message, content, self._dialect, now, choice)
+                parts = submits(message, content, self._dialect, now, choice, bare=message.msg_id in self._bare)
             except POISON as error:
                 log.alarm("message_quarantined", str(message.msg_id), True, error=log.explained(error))
                 self._end(message, content, "quarantined", QUARANTINED)
@@ -282,62 +324,13 @@ class Dispatch:
             if parts[0][1].parts != content.parts:
                 self._outcomes.cut_otherwise(message, parts[0][1].parts)
                 continue
-            for pdu, ticket in parts:
-                self._waiting.append((pdu, ticket, give_back_by))
-        self._write_waiting(self._loop.time())
+            self._outbox.put(parts, give_back_by)
+        self._outbox.write(self._loop.time())
 
     def _end(self, message: Claimed, content: Content | None, reason: str, code: int) -> None:
         """Every missing part of the message ends here, unsent."""
         for ticket in tickets(message, content):
             self._outcomes.failed(ticket, reason, code)
-
-    def _write_waiting(self, now: float) -> None:
-        """Hands waiting parts to the links, as many as have room; what waited too long goes back to the queue."""
-        if self._waiting and self._waiting[0][2] < now:
-            self._give_back_late(now)
-        waiting, pool = self._waiting, self.pool
-        if not waiting:
-            return
-        count = 0
-        at = self._at(now)
-        if self._may_write():
-            while waiting:
-                pdu, ticket, _ = waiting[0]
-                if ticket.claimed.expires_at <= at:  # of a message that is sent in steps
-                    self._outcomes.expired(waiting.popleft()[1])
-                    continue
-                ticket.submitted_at = now
-                try:
-                    if pool.submit(pdu, ticket) is None:
-                        break
-                except NotSent:
-                    continue  # that link has just ended: the pool offers another, or none
-                except EncodeError as error:
-                    waiting.popleft()
-                    log.alarm("message_quarantined", str(ticket.claimed.msg_id), True, error=log.explained(error))
-                    self._outcomes.failed(ticket, "quarantined", QUARANTINED)
-                    self._stop([ticket])
-                    continue
-                waiting.popleft()
-                self._begun = ticket.claimed
-                count += 1
-        self._submitted.value += count
-        self.throttle.sent(count, now)
-        # A message of more parts than the window is sent in steps: its clock starts when the window last moved.
-        if (not count and not pool.outstanding) or not pool.up:
-            while waiting and waiting[0][2] < now:
-                self._outcomes.not_sent(waiting.popleft()[1])
-
-    def _give_back_late(self, now: float) -> None:
-        """What waited too long goes back to the queue, but for the rest of a message that was begun."""
-        waiting, self._waiting = self._waiting, deque()
-        for one in waiting:
-            if one[2] < now and one[1].claimed is not self._begun:
-                self._outcomes.not_sent(one[1])
-            else:
-                self._waiting.append(one)
-
-    _begun: Claimed | None = None  # the message that was written last
 
     # What the links tell (carriers/link.LinkOwner).
 
@@ -346,55 +339,59 @@ class Dispatch:
     ) -> None:
         assert isinstance(token, Ticket)
         now = self._loop.time()
-        if command_status == 0:
-            self._outcomes.accepted(token, link.link_id, message_id)
-            self._stop(self._held.accepted())
-        else:
-            self._refused(link, token, command_status, nacked, now)
         if late:
             self._late.value += 1
         else:
             self._round_trip.observe(now - token.submitted_at)
             self.throttle.answered(now - token.submitted_at)
-        if self._waiting:
+            self._outbox.answered(token)
+        if command_status == 0 and not nacked:
+            self._outcomes.accepted(token, link.link_id, message_id)
+            self.throttle.accepted()
+            if self.objections.stand:
+                self._outbox.stop(self.objections.accepted())
+        else:
+            self._refused(link, token, command_status, nacked, now)
+        if self._outbox or self._wants_room:
             self._wake.set()
 
     def _refused(self, link: Link, token: Ticket, command_status: int, nacked: bool, now: float) -> None:
         action = self._outcomes.action_of(command_status, nacked)
+        first = token.claimed.tries <= (token.choice.elsewhere if token.choice is not None else 0)
         # What is refused for its optional TLVs goes once more, without any; then it is held as the others are.
-        if action is Action.FINAL_OR_PAUSE or (action is Action.WITHOUT_TLVS_ONCE and token.claimed.tries):
-            if self._held.add(token, link.link_id, command_status):
-                self._paused_until = now + _CONFIGURATION_PAUSE_S
-                log.alarm("carrier_paused", self.pool.carrier.name, True, command_status=hex(command_status))
+        if action is Action.WITHOUT_TLVS_ONCE and first:
+            self._bare.add(token.claimed.msg_id)
+        elif action in (Action.FINAL_OR_PAUSE, Action.WITHOUT_TLVS_ONCE):
+            self.objections.refused(token, link, command_status, now)
             return
+        if action is Action.OTHER_BIND_ONCE and first:
+            self._outbox.over_another_link(token, link)
         if self._outcomes.refused(token, link.link_id, command_status, nacked=nacked):
-            self._stop([token])
+            self._outbox.stop([token])
         if action is Action.SLOW_DOWN:
-            self.throttle.refused(now)
+            self._throttled.value += 1
+            self.throttle.refused(clock.monotonic_s())
         elif action is Action.LINK_STATE:
             link.recycle()
 
-    def _stop(self, ended: Iterable[Ticket]) -> None:
-        """Parts ended for good: those behind them that are not written yet never are."""
-        ids = {ticket.claimed.msg_id for ticket in ended if ticket.parts > 1}
-        for waiting in [entry for entry in self._waiting if entry[1].claimed.msg_id in ids] if ids else ():
-            self._waiting.remove(waiting)
-            self._outcomes.over(waiting[1])
-
     def drained(self) -> None:
         """The last answer has come: what was held for the next one's sake goes back to the queue."""
-        self._held.give_back()
+        self.objections.give_back()
+        self.objections.close()
 
     def submit_unanswered(self, link: Link, token: object) -> None:
         assert isinstance(token, Ticket)
+        self._outbox.answered(token)
         self._outcomes.in_doubt(token, NO_RESPONSE)
 
     def submit_lost(self, link: Link, tokens: Sequence[object]) -> None:
         for token in tokens:
             assert isinstance(token, Ticket)
+            self._outbox.answered(token)
             self._outcomes.in_doubt(token, LINK_LOST)
 
     def submit_not_sent(self, link: Link, tokens: Sequence[object]) -> None:
         for token in tokens:
             assert isinstance(token, Ticket)
+            self._outbox.answered(token)
             self._outcomes.not_sent(token)

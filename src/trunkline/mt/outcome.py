@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
 
-from trunkline.carriers.dialect import Dialect, canonical_id
+from trunkline.carriers.dialect import Dialect
 from trunkline.carriers.refusal import Action, meaning
+from trunkline.carriers.smsc_ids import SeenIds
+from trunkline.domain.admission import NO_BALANCE
 from trunkline.domain.ids import created_at
 from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.domain.routes import Choice
 from trunkline.domain.status import Status
-from trunkline.mt.submit import Ticket
+from trunkline.mt.ending import Ending, end, next_at, one_row_each
+from trunkline.mt.recut import recut
+from trunkline.mt.submit import Ticket, tickets
 from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
 from trunkline.settle.expire import expire
-from trunkline.store import overdue, queue
+from trunkline.store import overdue, queue, receipts
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.store.queue import AcceptedPart, AttemptedPart, Claimed, DoubtfulPart, Requeued
+from trunkline.store.queue import AcceptedPart, AttemptedPart, ChargedPart, Claimed, DoubtfulPart, PartPrice, Requeued
 from trunkline.store.refusals import FOR_GOOD
-from trunkline.store.settling import Move, PartOutcome
+from trunkline.store.settling import PartOutcome
 
 _log = log.get_logger()
 _ANSWERS = metrics.counter("trunkline_submit_answers", "submit_sm_resp by what they meant.", "action")
@@ -35,6 +38,7 @@ OPTED_OUT, QUIET_HOURS = 605, 606
 _AGAIN_S = 0.2
 _THROTTLED_PAUSE_S = 1.0
 _HELD_BACK_S = 30.0
+_IDS_EVERY_S = 10.0
 _ROUTE_AGAIN_S = 5.0
 _ROUTES_KNOWN_AFTER = dt.timedelta(seconds=60)
 # A message of several parts may go to another carrier as a whole only: so long its other answers are waited for.
@@ -46,20 +50,7 @@ _ELSEWHERE = frozenset({Action.RETRY_3, Action.RETRY_1, Action.OTHER_CARRIER})
 _OUTCOMES = {Action.SLOW_DOWN: "throttled", Action.OTHER_CARRIER: FOR_GOOD}
 
 
-class Ending(NamedTuple):
-    """A part's attempt that was not accepted, and what follows: again at once (`again_in_s` 0), later, or the end, with
-    `final_code`; without one the message had ended before, or (`expired`) what the carrier said last tells why."""
-
-    ticket: Ticket
-    link_id: int | None
-    outcome: str
-    command_status: int | None
-    again_in_s: float | None
-    final_code: int | None
-    counts: bool  # uses up one of the message's tries
-    carrier_id: CarrierId | None = None  # again at another carrier
-    routed: int | None = None
-    again_at: dt.datetime | None = None  # again then, if the validity reaches so far
+_Accepted = tuple[AcceptedPart, PartPrice | None]
 
 
 class Outcomes:
@@ -87,11 +78,13 @@ class Outcomes:
         self._ended_on = Standing(dsn, name="attempt")
         self._doubted_on = Standing(dsn, name="doubt")
         self._cut_on = Standing(dsn, name="cut")
-        self.accepts: Gather[AcceptedPart] = Gather(self._write_accepted, linger_s=0.005, most=512)
+        self.accepts: Gather[_Accepted] = Gather(self._write_accepted, linger_s=0.005, most=512)
         self.endings: Gather[Ending] = Gather(self._write_endings, linger_s=0.005, most=256)
         self.doubts: Gather[DoubtfulPart] = Gather(self._write_doubts, linger_s=0.005, most=512)
         self.cuts: Gather[tuple[Claimed, int]] = Gather(self._write_cuts, linger_s=0.005, most=256)
         self._sent = _ANSWERS.of(Action.SENT)
+        self._ids = SeenIds()
+        self._ids_told_at = 0.0
 
     async def drained(self) -> None:
         """Returns once everything reported so far is stored."""
@@ -112,21 +105,21 @@ class Outcomes:
         """ESME_ROK: the carrier has the part, under this id."""
         claimed = ticket.claimed
         self._sent.value += 1
-        self.accepts.add(
-            AcceptedPart(
-                canonical_id(message_id, self.dialect.response_id_form),
-                ticket.recipient,
-                claimed.plan_id,
-                claimed.msg_id,
-                ticket.part_no,
-                ticket.parts,
-                link_id,
-                claimed.tries,
-                claimed.resubmitted,
-                claimed.claimed_at,
-                ticket.choice and ticket.choice.routed,
-            )
+        self._ids.note(message_id)
+        part = AcceptedPart(
+            self.dialect.response_id(message_id),
+            ticket.recipient,
+            claimed.plan_id,
+            claimed.msg_id,
+            ticket.part_no,
+            ticket.parts,
+            link_id,
+            claimed.tries,
+            claimed.resubmitted,
+            claimed.claimed_at,
+            ticket.choice and ticket.choice.routed,
         )
+        self.accepts.add((part, ticket.price))
 
     def refused(self, ticket: Ticket, link_id: int, command_status: int, *, nacked: bool = False) -> bool:
         """Any other status. What it means is the table's. Returns whether it is the end of the part."""
@@ -215,11 +208,13 @@ class Outcomes:
 
     # The writers.
 
-    async def _write_accepted(self, batch: list[AcceptedPart]) -> None:
-        telling = [plan_id for plan_id in {row.plan_id for row in batch} if self._tells_sent(plan_id)]
+    async def _write_accepted(self, batch: list[_Accepted]) -> None:
+        rows = [part for part, _ in batch]
+        telling = [plan_id for plan_id in {row.plan_id for row in rows} if self._tells_sent(plan_id)]
+        charged = [ChargedPart(p.plan_id, p.msg_id, p.part_no, *price) for p, price in batch if price is not None]
         silent = [
             PartOutcome(row.plan_id, row.msg_id, row.part_no, Status.SENT, 0)
-            for row in batch
+            for row in rows
             if row.parts > 1 and not self.dialect.is_receipted(row.part_no, row.parts)
         ]
         while True:
@@ -227,21 +222,29 @@ class Outcomes:
                 conn = await self._accepted_on.get()
                 if silent:
                     async with conn.transaction():
-                        await queue.parts_accepted(conn, self.carrier_id, batch, telling)
+                        await queue.parts_accepted(conn, self.carrier_id, rows, telling, charged)
                         await settle.store_parts(conn, silent)
                 else:
-                    await queue.parts_accepted(conn, self.carrier_id, batch, telling)
+                    await queue.parts_accepted(conn, self.carrier_id, rows, telling, charged)
                 break
             except DatabaseError as error:
                 await self._wait_for_database(self._accepted_on, error)
         try:
-            await self._look(conn, self.carrier_id, [row.canonical_id for row in batch])
+            await self._look(conn, self.carrier_id, [row.canonical_id for row in rows])
             if silent:
                 await settle.settle_parts(conn, {(o.plan_id, o.msg_id) for o in silent})
+            await self._tell_ids(conn)
         except DatabaseError as error:
             # Upkeep looks again at receipts that are parked although their part is known, and at parts.
             _log.warning("outcome.look_failed", error=log.explained(error))
             self._accepted_on.abandon()
+
+    async def _tell_ids(self, conn: Connection) -> None:
+        """Now and then: what the carrier's ids look like."""
+        now = clock.boot_s()
+        if now - self._ids_told_at > _IDS_EVERY_S:
+            self._ids_told_at = now
+            await receipts.note_response_ids(conn, self.carrier_id, self._ids.taken())
 
     async def _write_doubts(self, batch: list[DoubtfulPart]) -> None:
         while True:
@@ -254,10 +257,13 @@ class Outcomes:
     async def _write_cuts(self, batch: list[tuple[Claimed, int]]) -> None:
         while True:
             try:
-                await queue.cut_otherwise(await self._cut_on.get(), self.carrier_id, batch)
+                short = await recut(await self._cut_on.get(), self.carrier_id, batch)
                 break
             except DatabaseError as error:
                 await self._wait_for_database(self._cut_on, error)
+        for claimed in short:
+            for ticket in tickets(claimed, None):
+                self.failed(ticket, "balance", NO_BALANCE)
         self._requeued()
 
     async def _write_endings(self, batch: list[Ending]) -> None:
@@ -284,7 +290,7 @@ class Outcomes:
 
     async def _store_endings(self, conn: Connection, batch: Sequence[Ending]) -> set[settle.Message]:
         now = await queue.database_now(conn)
-        next_at = {id(e): _next_at(e, now) for e in batch}
+        times = {id(e): next_at(e, now) for e in batch}
         standing = await queue.parts_attempted(
             conn,
             self.carrier_id,
@@ -298,7 +304,7 @@ class Outcomes:
                     e.ticket.claimed.claimed_at,
                     e.outcome,
                     e.command_status,
-                    next_at[id(e)],
+                    times[id(e)],
                     e.routed,
                 )
                 for e in batch
@@ -307,21 +313,21 @@ class Outcomes:
         mine = [e for e in batch if (e.ticket.claimed.plan_id, e.ticket.claimed.msg_id, e.ticket.part_no) in standing]
         back, later = [], []
         for ending in mine:
-            at = next_at[id(ending)]
+            at = times[id(ending)]
             if at is not None and at <= now:
                 back.append(self._requeue(ending))
             elif at is not None:
                 later.append((self._requeue(ending), at))
         if back:
             elsewhere = any(row.carrier_id != self.carrier_id for row in back)
-            await queue.give_back(conn, _one_row_each([(row, now) for row in back], with_time=False), wake=elsewhere)
+            await queue.give_back(conn, one_row_each([(row, now) for row in back], with_time=False), wake=elsewhere)
         if later:
-            await queue.put_off(conn, _one_row_each(later, with_time=True))
-        several = await _end(conn, [ending for ending in mine if next_at[id(ending)] is None])
+            await queue.put_off(conn, one_row_each(later, with_time=True))
+        several = await end(conn, [ending for ending in mine if times[id(ending)] is None])
         if expired := [self._requeue(ending) for ending in mine if ending.outcome == "expired"]:
             rows = [
                 (row.plan_id, row.msg_id, row.carrier_id, row.missing, row.resubmitted)
-                for row in _one_row_each([(row, now) for row in expired], with_time=False)
+                for row in one_row_each([(row, now) for row in expired], with_time=False)
             ]
             several |= await expire(conn, await overdue.why_expired(conn, rows))
         return several
@@ -339,47 +345,3 @@ class Outcomes:
             claimed.resubmitted,
             claimed.expires_at,
         )
-
-
-async def _end(conn: Connection, endings: Sequence[Ending]) -> set[settle.Message]:
-    """Parts that were refused for good, or never will be sent. Returns the messages with several parts."""
-    moves, outcomes = [], []
-    for ending in endings:
-        claimed, code = ending.ticket.claimed, ending.final_code
-        if code is None:
-            continue
-        if ending.ticket.parts == 1:
-            moves.append(Move(claimed.plan_id, claimed.msg_id, Status.FAILED, code, None, claimed.resubmitted))
-        else:
-            outcomes.append(PartOutcome(claimed.plan_id, claimed.msg_id, ending.ticket.part_no, Status.FAILED, code))
-    if moves:
-        await settle.apply(conn, moves)
-    if outcomes:
-        await settle.store_parts(conn, outcomes)
-    return {(o.plan_id, o.msg_id) for o in outcomes}
-
-
-def _next_at(ending: Ending, now: dt.datetime) -> dt.datetime | None:
-    """When the part is tried again; None: never. A retry that its validity does not reach is none, but a message that
-    a carrier only slowed down, or whose link was down, waits in the queue to the end of it."""
-    claimed = ending.ticket.claimed
-    if ending.again_at is not None:
-        return ending.again_at if ending.again_at < claimed.expires_at else None
-    if ending.again_in_s is None:
-        return None
-    at = now + dt.timedelta(seconds=ending.again_in_s)
-    return None if ending.counts and at >= claimed.expires_at else at
-
-
-def _one_row_each(rows: Sequence[tuple[Requeued, dt.datetime]], *, with_time: bool) -> list:  # type: ignore[type-arg]
-    """Parts of one message meet in one row: an INSERT may not touch a row twice."""
-    merged: dict[tuple[CarrierId, PlanId, object], tuple[Requeued, dt.datetime]] = {}
-    for row, at in rows:
-        key = (row.carrier_id, row.plan_id, row.msg_id)
-        if key in merged:
-            known, known_at = merged[key]
-            missing = known.missing | row.missing
-            row = known._replace(missing=missing, parts=missing.bit_count(), tries=max(known.tries, row.tries))
-            at = max(known_at, at)
-        merged[key] = (row, at)
-    return list(merged.values()) if with_time else [row for row, _ in merged.values()]

@@ -18,6 +18,7 @@ from trunkline.store import provisioning as provisioning_store
 from trunkline.store.db import connect, pool
 from trunkline.store.limits import Leases
 from trunkline.store.numbers import NumberWatch
+from trunkline.store.prices import PriceWatch
 from trunkline.store.readers import Readers
 
 _log = log.get_logger()
@@ -37,6 +38,8 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         await conn.close()
     numbers = NumberWatch(context.dsn)
     await numbers.refresh()  # before the first request: what is not known at acceptance stays so
+    prices = PriceWatch(context.dsn)
+    await prices.refresh()
     accepter = Accepter(context.dsn)
     readers = await Readers.open(context.dsn, size=_READERS, rls=settings.database.rls)
     writers = await pool(context.dsn, name="write", size=_WRITERS)
@@ -48,6 +51,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         in_work=accepter.in_work,
         first_choice=Router(context.carriers.live, context.carriers.measured).first_choice,
         mccmnc_of=numbers.mccmnc_of,
+        price_of=prices.price_of,
         readers=readers,
         writers=writers,
         limits=limits,
@@ -71,6 +75,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         accepting = group.create_task(accepter.run(), name="accept")
         leasing = group.create_task(limits.run(), name="limits")
         watching = group.create_task(numbers.run(), name="numbers")
+        pricing = group.create_task(prices.run(), name="prices")
         server = await loop.create_server(
             lambda: listener.protocol(config, state, {}, loop), sock=sock, ssl=config.ssl, backlog=2048
         )
@@ -85,11 +90,13 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         accepting.cancel()
         leasing.cancel()
         watching.cancel()
+        pricing.cancel()
     await accepter.close()
     await leases.close()
     await readers.close()
     await writers.close()
     await numbers.close()
+    await prices.close()
 
 
 def _trouble(context: Context) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -49,13 +49,12 @@ class CarrierWork:
         may_write: Callable[[], bool],
         now_ms: Callable[[], int],
         measured: Callable[[], Measured] = nothing_measured,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.carrier = carrier
         self._dialect = dialects.from_mapping(carrier.dialect)
         self._provisioning = provisioning
         self._plans: Mapping[PlanId, Plan] = {}
-        self.pool = Pool(carrier, self, tls)
+        self.pool = Pool(carrier, self)
 
         self.outcomes = Outcomes(
             dsn, carrier.carrier_id, self._dialect, match.look, self._requeued, self._tells_sent, live
@@ -71,7 +70,7 @@ class CarrierWork:
             may_write=may_write,
             measured=measured,
         )
-        self.receiver = Receiver(dsn, carrier.carrier_id)
+        self.receiver = Receiver(dsn, carrier.carrier_id, self._dialect, name=carrier.name)
         self.inbox = Inbox(
             dsn,
             carrier.carrier_id,
@@ -96,6 +95,12 @@ class CarrierWork:
             self._plans = known.plans
         plan = self._plans.get(plan_id)
         return plan is None or plan.sent_events
+
+    def take_rate(self, carrier: Carrier) -> None:
+        """What the carrier may be sent a second is as `carrier` says from now on: no reason to bind anew."""
+        if carrier.rate_per_s != self.carrier.rate_per_s:
+            self.carrier = replace(self.carrier, rate_per_s=carrier.rate_per_s)
+            self.dispatch.throttle.limit_to(carrier.rate_per_s)
 
     def start(self) -> None:
         """Binds the links and begins to claim. Whatever receives is ready before the first bind is sent."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -27,7 +26,6 @@ class Context:
     carriers: CarrierWatch
     policy: Policy
     target_of: TargetOf
-    carrier_tls: ssl.SSLContext | None = None
     extra_tokens: Mapping[str, Token] | None = None
     extra_paths: Mapping[bytes, Mapping[bytes, Operation]] | None = None
 

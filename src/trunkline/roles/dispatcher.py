@@ -7,6 +7,7 @@ from functools import partial
 
 from trunkline.domain.provisioning import CarrierId
 from trunkline.mt.lease import Lease
+from trunkline.mt.report import Report
 from trunkline.roles.carrier import CarrierWork
 from trunkline.roles.context import Context
 from trunkline.runtime import clock, log
@@ -36,15 +37,22 @@ class Dispatcher:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop`, then drains: intake ends, answers are awaited, links unbind, the lease is given up."""
+        report = Report(
+            self._context.dsn,
+            self._context.settings.node,
+            lambda: [work.dispatch for work in self._works.values()],
+            self._context.provisioning,
+        )
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._lease.run(), name="lease"),
                 group.create_task(Listener(self._context.dsn, ["mt"], self._heard).run(), name="listen mt"),
+                group.create_task(report.run(), name="report"),
                 group.create_task(self._follow(), name="follow provisioning"),
             ]
             await stop.wait()
             self._draining = True
-            tasks[2].cancel()
+            tasks[3].cancel()
             await self._stop_all()
             for task in tasks:
                 task.cancel()
@@ -81,6 +89,8 @@ class Dispatcher:
         for carrier_id in self._held:
             carrier = provisioning.carriers.get(carrier_id)
             work = self._works.get(carrier_id)
+            if work is not None and carrier is not None:
+                work.take_rate(carrier)
             if work is not None and carrier != work.carrier:
                 del self._works[carrier_id]
                 self._retire(work, drain_s=5.0)
@@ -95,7 +105,6 @@ class Dispatcher:
                     may_write=partial(self._lease.holds, self._lease.epoch),
                     now_ms=self._context.clock.now_ms,
                     measured=self._context.carriers.measured,
-                    tls=self._context.carrier_tls,
                 )
                 self._works[carrier_id] = work
                 work.start()

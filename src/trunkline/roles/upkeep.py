@@ -47,8 +47,10 @@ async def run(context: Context, stop: asyncio.Event) -> None:
     rounds = Rounds(
         context.dsn,
         lease_s=round(context.settings.lease_s),
+        dead_letter_days=context.settings.callback.dead_letter_days,
         look=match.look,
         join=joiner.look,
+        receipt_grace_s=round(context.settings.receipt_grace_s),
         diverting=Diverting(context.carriers.down, choose),
     )
     async with asyncio.TaskGroup() as group:

@@ -114,6 +114,9 @@ class CallbackSettings:
     origin_concurrency: int = _setting(
         kinds.integer(1, 1000), 32, "Webhooks under way at one time to one origin of one plan."
     )
+    dead_letter_days: int = _setting(
+        kinds.integer(1, 75), 30, "How long webhooks that were given up can be replayed.", unit="days"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +159,19 @@ class Settings:
     secret_key: bytes | None = _setting(
         kinds.KEY,
         None,
-        "Key that encrypts passwords and webhook secrets in the database; the same on every machine.",
+        "Key that encrypts passwords and other secrets in the database; the same on every machine.",
         unit="32 bytes in base64 or hexadecimal",
         shown="`secret.key` in `data_dir`, made at the first start",
         secret=True,
     )
     lease_s: float = _setting(
         kinds.number(5, 300), 15.0, "How long a silent dispatcher keeps its carriers.", unit="seconds"
+    )
+    receipt_grace_s: float = _setting(
+        kinds.number(0, 86400),
+        43200.0,
+        "How long after the end of its validity a message waits for its receipt, before it ends UNKNOWN 703.",
+        unit="seconds",
     )
     failover_after_s: float = _setting(
         kinds.number(1, 3600),

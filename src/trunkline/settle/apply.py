@@ -39,12 +39,13 @@ def _overrules(status: int, earlier: int) -> bool:
     return earlier == Status.UNKNOWN and status != Status.UNKNOWN
 
 
-async def apply(conn: Connection, moves: Sequence[Move]) -> set[Message]:
-    """Applies moves; those that the guard refuses change nothing. Returns the messages that moved."""
+async def apply(conn: Connection, moves: Sequence[Move], *, of_parts: bool = False) -> set[Message]:
+    """Applies moves; those that the guard refuses change nothing. Returns the messages that moved. `of_parts`: what
+    their parts told counts as well, the recipient's network."""
     chosen = first_of_each(moves)
     if not chosen:
         return set()
-    moved = await settling.apply(conn, chosen, wake=True)
+    moved = await settling.apply(conn, chosen, wake=True, of_parts=of_parts)
     _count(chosen, moved)
     return moved
 
@@ -96,7 +97,7 @@ async def settle_parts(conn: Connection, messages: Collection[Message]) -> set[M
         found = verdict(state.parts, state.accepted, [Outcome(*o) for o in state.outcomes])
         if found is not None:
             moves.append(Move(state.plan_id, state.msg_id, found[0], found[1], state.sent_at, False))
-    return await apply(conn, moves)
+    return await apply(conn, moves, of_parts=True)
 
 
 def decides(status: Status, parts: int) -> Decides:

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import tempfile
 from pathlib import Path
+
+
+def client_context_of(ca: str | None = None, identity: str | None = None) -> ssl.SSLContext:
+    """As `client_context`, from PEM texts: of the CA to trust, of the client certificate with its key behind it.
+
+    Raises ssl.SSLError for what is not PEM, or a key that is not the certificate's.
+    """
+    context = client_context(data=ca)
+    if identity is not None:
+        # The ssl module reads a key from a file only; this one nobody else can read, and it is gone at once.
+        handle, name = tempfile.mkstemp(prefix="trunkline-tls-")
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(identity)
+            context.load_cert_chain(name)
+        finally:
+            Path(name).unlink()
+    return context
 
 
 def client_context(
@@ -13,12 +33,14 @@ def client_context(
     *,
     key_password: str | None = None,
     check_hostname: bool = True,
+    data: str | None = None,
 ) -> ssl.SSLContext:
-    """For an ESME: PEM files of the CA to trust (default: the system's) and of the client certificate and its key.
+    """For an ESME: PEM files of the CA to trust (`data`: its PEM itself; default: the system's) and of the client
+    certificate and its key.
 
     Without `check_hostname` the certificate must still be signed by the CA. TLS 1.2 or newer. Raises OSError.
     """
-    context = ssl.create_default_context(cafile=ca)
+    context = ssl.create_default_context(cafile=ca, cadata=data)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = check_hostname
     if certificate is not None:

@@ -12,6 +12,7 @@ from trunkline.domain.inbound import Inbound
 from trunkline.domain.message import Record
 from trunkline.domain.provisioning import AccountId, PlanId
 from trunkline.domain.status import Status
+from trunkline.store import charges
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 from trunkline.store.queue import columns
@@ -42,7 +43,7 @@ class Hook(NamedTuple):
 
 
 class Acknowledged(NamedTuple):
-    """An attempt that was answered 2xx (the schema's type acknowledged_hook)."""
+    """An attempt that was answered 2xx (the schema's type answered_hook)."""
 
     plan_id: PlanId
     origin: str
@@ -52,6 +53,7 @@ class Acknowledged(NamedTuple):
     tries: int
     status: int
     latency_ms: int
+    excerpt: bytes | None = None  # first bytes of the answer's body, where it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,14 @@ async def finals(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Record]:
     """The records that DLR events are rendered from."""
     ids = [hook.msg_id for hook in hooks]
     rows = await conn.fetch(_SQL.finals, [(hook.plan_id, hook.msg_id) for hook in hooks], min(ids), max(ids))
-    return {
-        r[2]: Record(
+    records = [
+        Record(
             r[1], r[2], r[3], r[4], r[5], Status.SENT if r[6] is None else Status(r[6]), r[7], r[8], r[9], r[10], r[11],
             r[12], r[13], r[14], r[15], r[16], r[17], r[18],
         )
         for r in rows
-    }  # fmt: skip
+    ]  # fmt: skip
+    return {record.msg_id: record for record in await charges.shown(conn, records)}
 
 
 async def inbound(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Inbound]:
@@ -153,6 +156,11 @@ async def disabled(conn: Connection, account_id: AccountId | None = None) -> lis
 async def enable(conn: Connection, account_id: AccountId, kind: str | None, url: str | None) -> list[tuple[str, str]]:
     """Enables an account's URLs again, or those of one kind, or one; returns which: (kind, URL)."""
     return [(row[0], row[1]) for row in await conn.fetch(_SQL.enable, account_id, kind, url)]
+
+
+async def forget_dead(conn: Connection, days: int) -> int:
+    """Forgets dead letters older than `days`, at most 2000. Returns how many."""
+    return len(await conn.fetch(_SQL.forget_dead, days))
 
 
 async def forget_unused(conn: Connection) -> None:

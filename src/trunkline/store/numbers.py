@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Iterable
 from typing import Any, BinaryIO, NamedTuple
 
 from trunkline.numbering.ranges import NO_RANGES, Ranges, RangesMaker
-from trunkline.runtime import clock
-from trunkline.runtime.log import alarm, explained, get_logger
-from trunkline.store.db import Connection, DatabaseError, Standing
+from trunkline.store.db import Connection
+from trunkline.store.polled import POLL_S, Polled
 from trunkline.store.queries import Queries
 
-_log = get_logger()
-
 _SQL = Queries("numbers")
-POLL_S = 2.0
-_ANSWER_S = 2.0
 _ROWS = 200  # that the loop does nothing else for
-_DEADLINE_S = 120.0  # to connect, ask and load
 
 
 class IncomingRange(NamedTuple):
@@ -74,53 +67,25 @@ async def export(conn: Connection, file: BinaryIO) -> None:
     await conn.copy_from_query(_SQL.export, output=file, format="csv", header=True)
 
 
-class NumberWatch:
-    """The ranges that are valid now: their version is polled, and through an outage they stay as they were."""
+class NumberWatch(Polled[Ranges]):
+    """The ranges that are valid now."""
+
+    name = "numbers"
+    state = _SQL.state
 
     def __init__(self, dsn: str, *, poll_s: float = POLL_S) -> None:
-        self._standing = Standing(dsn, name="numbers", hot=False)
-        self._poll_s = poll_s
-        self._state: tuple[int, dt.datetime | None] | None = None
-        self._ranges = NO_RANGES
+        super().__init__(dsn, NO_RANGES, poll_s=poll_s)
 
     def mccmnc_of(self, number: str) -> str | None:
         """The network of an E.164 number; None where no range tells."""
-        return self._ranges.mccmnc_of(number)
+        return self.held.mccmnc_of(number)
 
-    async def refresh(self) -> None:
-        """Looks now. Raises what the database raises, or TimeoutError."""
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                conn = await self._standing.get()
-                if tuple(await conn.fetchrow(_SQL.state, timeout=_ANSWER_S)) != self._state:
-                    self._state, self._ranges = await _load(conn)
-                    _log.info("numbers.loaded", version=self._state[0], spans=len(self._ranges))
-        except BaseException:
-            self._standing.abandon()  # whatever state it is in
-            raise
-
-    async def run(self) -> None:
-        """Keeps the ranges current until cancelled."""
-        while True:
-            await clock.sleep(self._poll_s)
-            try:
-                await self.refresh()
-            except DatabaseError as error:
-                alarm("numbers.stale", "numbers", on=True, error=explained(error))
-            else:
-                alarm("numbers.stale", "numbers", on=False)
-
-    async def close(self) -> None:
-        await self._standing.close()
-
-
-async def _load(conn: Connection) -> tuple[tuple[int, dt.datetime | None], Ranges]:
-    """The ranges of one moment, a few at a time: other work of the loop goes on in between."""
-    maker = RangesMaker()
-    async with conn.transaction(isolation="repeatable_read", readonly=True):
-        version, since = await conn.fetchrow(_SQL.state)
-        cursor = await conn.cursor(_SQL.valid)
-        while rows := await cursor.fetch(_ROWS):
-            for row in rows:
-                maker.add(*row)
-    return (version, since), maker.made()
+    async def load(self, conn: Connection) -> tuple[tuple[Any, ...], Ranges]:
+        maker = RangesMaker()
+        async with conn.transaction(isolation="repeatable_read", readonly=True):
+            state = tuple(await conn.fetchrow(_SQL.state))
+            cursor = await conn.cursor(_SQL.valid)
+            while rows := await cursor.fetch(_ROWS):
+                for row in rows:
+                    maker.add(*row)
+        return state, maker.made()

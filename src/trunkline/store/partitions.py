@@ -28,6 +28,7 @@ class Partitioned:
 KEEP_DAYS = 75
 TABLES = (
     Partitioned("msg", "msg_id", 1, KEEP_DAYS),
+    Partitioned("charge", "msg_id", 1, KEEP_DAYS),
     Partitioned("mo", "msg_id", 1, KEEP_DAYS),
     Partitioned("ref", "sent_at", 7, 75),
     Partitioned("attempt", "ended_at", 7, 75),

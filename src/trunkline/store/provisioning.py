@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trunkline.domain.consent import Does, consent_of
+from trunkline.domain.guard import Guard, Limit
 from trunkline.domain.provisioning import (
     Account,
     AccountId,
@@ -20,8 +21,9 @@ from trunkline.domain.provisioning import (
     Provisioning,
     Token,
 )
+from trunkline.domain.terms import ACCOUNT, Cap, PlanTerms, Purse
 from trunkline.runtime.secret import seal, unseal
-from trunkline.store import routes
+from trunkline.store import receivers, routes
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 
@@ -33,26 +35,40 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "plan": (
         *("public_id", "account_id", "name", "active", "dlr_url", "mo_url", "at_least_once", "resolve_after_s"),
         *("validity_s", "priority", "unknown_events", "countries", "hook_secrets", "rate_per_s", "sent_events"),
-        *("transliterate", "max_segments", "consent"),
+        *("transliterate", "max_segments", "consent", "callback_origins", "weight", "messages_per_s"),
     ),
     "sender": ("plan_id", "address", "state"),
-    "carrier": ("name", "active", "dialect"),
+    "carrier": ("name", "active", "dialect", "rate_per_s"),
     "link": (
         *("carrier_id", "name", "host", "port", "system_id", "password", "system_type", "bind_mode", "bind_count"),
         *("send_window", "tls", "timers", "active"),
+        *("other_hosts", "tls_ca", "tls_identity", "tls_server_name"),
     ),
+    "price_list": ("name", "currency"),
+    "term": ("plan_id", "price_list_id", "prepaid", "cap_micro", "cap_per"),
+    "guard": (
+        *("plan_id", "active", "recipient_most", "recipient_window_s", "range_most", "range_window_s"),
+        *("sequence_most", "sequence_window_s", "velocity", "blocked"),
+    ),
+    "blocked_range": ("prefix", "note", "active"),
     "route": (
         *("name", "carrier_id", "priority", "plan_id", "countries", "active", "account_id", "prefixes", "networks"),
         *("sender_kinds", "cost_micro", "weight", "min_delivery_percent", "max_receipt_s", "fallback"),
     ),
     "keyword": ("plan_id", "address", "word", "does", "reply", "active"),
+    "receiver": ("account_id", "plan_id", "origin", "credentials"),
 }
-_JSON = frozenset({"consent", "dialect", "timers"})
+_JSON = frozenset({"consent", "dialect", "timers", "velocity"})
 
 
 def password_place(carrier: str, link: str) -> str:
     """The context that a link's password is sealed for."""
     return f"password of link {carrier}/{link}"
+
+
+def identity_place(carrier: str, link: str) -> str:
+    """The context that a link's certificate and key are sealed for."""
+    return f"certificate of link {carrier}/{link}"
 
 
 def hook_secret_place(plan_public_id: str) -> str:
@@ -68,13 +84,17 @@ async def load(conn: Connection, secret_key: bytes, known: Provisioning | None =
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         version = await conn.fetchval(_SQL.version)
         accounts = {AccountId(row["account_id"]): Account(**row) for row in await conn.fetch(_SQL.accounts)}
-        plans = [_plan(row, accounts, secret_key) for row in await conn.fetch(_SQL.plans)]
+        terms = {row["plan_id"]: row for row in await conn.fetch(_SQL.terms)}
+        guards = {row["plan_id"]: _guard(row) for row in await conn.fetch(_SQL.guards) if row["active"]}
+        blocked = await conn.fetch(_SQL.blocked_ranges)
+        plans = [_plan(row, accounts, secret_key, terms, guards) for row in await conn.fetch(_SQL.plans)]
         tokens = [_token(row) for row in await conn.fetch(_SQL.tokens)]
         senders = await conn.fetch(_SQL.senders)
         carriers = await conn.fetch(_SQL.carriers)
         links = [row for row in await conn.fetch(_SQL.links) if row["active"]]
         found = await routes.load(conn) if known is None else known.routes
         keywords = await conn.fetch(_SQL.keywords)
+        known_receivers = await receivers.load(conn, accounts, secret_key)
     by_id = {plan.plan_id: plan for plan in plans}
     return Provisioning(
         version=version,
@@ -88,16 +108,49 @@ async def load(conn: Connection, secret_key: bytes, known: Provisioning | None =
         routes=found,
         keywords=_keywords(keywords),
         plans_of_address=_senders_plans(senders),
+        receivers=known_receivers,
+        blocked=frozenset(row["prefix"] for row in blocked if row["active"]),
     )
 
 
-def _plan(row: Mapping[str, Any], accounts: Mapping[AccountId, Account], secret_key: bytes) -> Plan:
+def _plan(
+    row: Mapping[str, Any],
+    accounts: Mapping[AccountId, Account],
+    secret_key: bytes,
+    terms: Mapping[PlanId, Mapping[str, Any]],
+    guards: Mapping[PlanId, Guard],
+) -> Plan:
     fields = dict(row)
     place = hook_secret_place(fields["public_id"])
     fields["countries"] = _set(fields["countries"])
     fields["consent"] = consent_of(json.loads(fields["consent"]))
+    fields["callback_origins"] = _set(fields["callback_origins"])
     fields["hook_secrets"] = tuple(unseal(secret_key, sealed, place) for sealed in fields["hook_secrets"])
-    return Plan(**fields, account_public_id=accounts[fields["account_id"]].public_id)
+    plan_id, account_id = fields["plan_id"], fields["account_id"]
+    return Plan(
+        **fields,
+        account_public_id=accounts[account_id].public_id,
+        terms=_terms(terms[plan_id], account_id) if plan_id in terms else None,
+        guard=guards.get(plan_id),
+    )
+
+
+def _terms(row: Mapping[str, Any], account_id: AccountId) -> PlanTerms | None:
+    """None where a plan that had terms has none any more: its messages are not asked for any."""
+    prepaid = row["prepaid"]
+    purse = None if prepaid is None else Purse(prepaid, account_id if prepaid == ACCOUNT else row["plan_id"])
+    cap = None if row["cap_micro"] is None else Cap(row["cap_micro"], row["cap_per"])
+    terms = PlanTerms(row["price_list_id"], purse, cap)
+    return None if terms == PlanTerms() else terms
+
+
+def _guard(row: Mapping[str, Any]) -> Guard:
+    limits = {
+        name: None if row[f"{name}_most"] is None else Limit(row[f"{name}_most"], row[f"{name}_window_s"])
+        for name in ("recipient", "range", "sequence")
+    }
+    velocity = tuple((prefix, Limit(most, window_s)) for prefix, most, window_s in json.loads(row["velocity"]))
+    return Guard(**limits, velocity=velocity, blocked=frozenset(row["blocked"]))
 
 
 def _token(row: Mapping[str, Any]) -> Token:
@@ -110,7 +163,7 @@ def _token(row: Mapping[str, Any]) -> Token:
 
 def _carrier(row: Mapping[str, Any], links: list[Mapping[str, Any]], secret_key: bytes) -> Carrier:
     own = tuple(_link(link, row["name"], secret_key) for link in links if link["carrier_id"] == row["carrier_id"])
-    return Carrier(row["carrier_id"], row["name"], row["active"], json.loads(row["dialect"]), own)
+    return Carrier(row["carrier_id"], row["name"], row["active"], json.loads(row["dialect"]), own, row["rate_per_s"])
 
 
 def _link(row: Mapping[str, Any], carrier: str, secret_key: bytes) -> Link:
@@ -118,6 +171,10 @@ def _link(row: Mapping[str, Any], carrier: str, secret_key: bytes) -> Link:
     del fields["active"]
     fields["password"] = unseal(secret_key, fields["password"], password_place(carrier, fields["name"])).decode()
     fields["timers"] = json.loads(fields["timers"])
+    fields["other_hosts"] = tuple(fields["other_hosts"])
+    if fields["tls_identity"] is not None:
+        place = identity_place(carrier, fields["name"])
+        fields["tls_identity"] = unseal(secret_key, fields["tls_identity"], place).decode()
     return Link(**fields)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,6 +17,9 @@ from trunkline.store.queries import Queries
 
 _SQL = Queries("mt")
 FIRST = UUID(int=0)
+_COLUMNS = Submission._fields.index("key")  # those of the schema's type submission come before
+_FREE = (None, None, None)
+ANY_PARTS = 63  # of one message: more have no place in the set of those that are missing
 
 
 class Lane(NamedTuple):
@@ -23,6 +27,14 @@ class Lane(NamedTuple):
 
     priority: int
     plan_id: PlanId
+
+
+class Depth(NamedTuple):
+    """What a lane holds: how many messages, and the first of them."""
+
+    lane: Lane
+    held: int
+    first: UUID
 
 
 class Claimed(NamedTuple):
@@ -36,6 +48,15 @@ class Claimed(NamedTuple):
     resubmitted: bool
     expires_at: dt.datetime
     claimed_at: dt.datetime
+
+
+class PartPrice(NamedTuple):
+    """What a part costs, as of acceptance, and the country that it is counted for."""
+
+    price_micro: int
+    ptf_micro: int
+    currency: str
+    country: str | None
 
 
 class Content(NamedTuple):
@@ -52,6 +73,7 @@ class Content(NamedTuple):
     opted_out: bool = False  # the recipient, and the message is no reply to him
     is_reply: bool = False
     reference: int = 0  # of the concatenation, where there are several parts: the message's own for good
+    price: PartPrice | None = None  # None: its parts cost nothing
 
 
 class AcceptedPart(NamedTuple):
@@ -99,6 +121,18 @@ class Requeued(NamedTuple):
     expires_at: dt.datetime
 
 
+class ChargedPart(NamedTuple):
+    """An accepted part that costs something (the schema's type charged_part)."""
+
+    plan_id: PlanId
+    msg_id: UUID
+    part_no: int
+    price_micro: int
+    ptf_micro: int
+    currency: str
+    country: str | None
+
+
 class DoubtfulPart(NamedTuple):
     """A part written to the carrier whose answer is missing: 901 link lost, 902 no response."""
 
@@ -115,18 +149,27 @@ def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
     return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
-async def accept(conn: Connection, batch: Sequence[Submission], *, wake: bool) -> dict[UUID, Accepted]:
+async def accept(
+    conn: Connection, batch: Sequence[Submission], *, wake: bool, codes: Mapping[UUID, int] = MappingProxyType({})
+) -> dict[UUID, Accepted]:
     """Stores a batch in one commit, of each key at most one. Returns what was not stored because of its key, and why.
 
-    Raises what asyncpg raises.
+    What is in `codes` is stored and not queued: the caller has to end it. Raises what asyncpg raises.
     """
-    rows = [s[:-1] for s in batch]
+    rows: list[tuple[Any, ...]] = [s[:_COLUMNS] for s in batch]
     keys = [s.key for s in batch]
-    if not any(keys):
+    terms = [s.terms for s in batch]
+    if not any(terms) and not any(keys):
         await conn.fetch(_SQL.accept, rows, wake)
         return {}
+    priced = any(terms)
+    if priced:
+        rows = [(*row, *(of[:3] if of else _FREE), codes.get(row[1])) for row, of in zip(rows, terms, strict=True)]
+    if not any(keys):
+        await conn.fetch(_SQL.accept_priced, rows, wake)
+        return {}
     keyed = [key and (*key, *lock_numbers(s.plan_id, key)) for s, key in zip(batch, keys, strict=True)]
-    refused = await conn.fetch(_SQL.accept_keyed, rows, wake, keyed)
+    refused = await conn.fetch(_SQL.accept_priced_keyed if priced else _SQL.accept_keyed, rows, wake, keyed)
     return {row[0]: Accepted(row[1]) for row in refused if row[0] is not None}
 
 
@@ -170,6 +213,12 @@ async def lanes(conn: Connection, carrier_id: CarrierId) -> list[Lane]:
     return [Lane(row[0], row[1]) for row in await conn.fetch(_SQL.lanes, carrier_id)]
 
 
+async def depths(conn: Connection, carrier_id: CarrierId, most: int) -> list[Depth]:
+    """What the carrier's first 200 lanes hold, highest priority first, each counted up to `most`."""
+    rows = await conn.fetch(_SQL.depths, carrier_id, most)
+    return [Depth(Lane(row[0], row[1]), row[2], row[3]) for row in rows]
+
+
 async def claim(
     conn: Connection,
     carrier_id: CarrierId,
@@ -177,12 +226,13 @@ async def claim(
     lanes: Sequence[tuple[Lane, UUID, int]],
     *,
     free_parts: int,
-    whole_window: bool,
+    alone_parts: int,
     claim_no: int,
 ) -> list[Claimed]:
-    """Takes messages of the lanes (lane, last msg_id already taken, at most so many), up to `free_parts` parts.
+    """Takes messages of the lanes (lane, last msg_id already taken, at most so many), up to `free_parts` parts; of each
+    lane in its order.
 
-    Nothing where the lease of `epoch` is over. `whole_window`: a message larger than the window may come, alone.
+    Nothing where the lease of `epoch` is over. A message of more parts may come alone if it has at most `alone_parts`.
     `claim_no`: a number that no other claim of `epoch` for this carrier has, for `unclaim`.
     """
     rows = await conn.fetch(
@@ -194,7 +244,7 @@ async def claim(
         [after for _, after, _ in lanes],
         [take for _, _, take in lanes],
         free_parts,
-        whole_window,
+        alone_parts,
         claim_no,
     )
     return [Claimed._make(row) for row in rows]
@@ -218,10 +268,13 @@ async def contents(conn: Connection, claimed: Sequence[Claimed], quiet: Containe
     found: list[Content | None] = [None] * len(claimed)
     several: dict[tuple[PlanId, UUID], tuple[int, Content]] = {}
     for row in rows:
-        place = row[0] - 1
-        content = found[place] = Content(*tuple(row)[1:])
+        n, *known, price_micro, ptf_micro, currency = row
+        content = Content(*known)
+        if currency is not None:
+            content = content._replace(price=PartPrice(price_micro, ptf_micro, currency, content.country))
+        found[n - 1] = content
         if content.parts > 1 and content.recipient is not None:
-            several[keys[place]] = (place, content)
+            several[keys[n - 1]] = (n - 1, content)
     if several:
         wanted = [(*key, content.recipient) for key, (_, content) in several.items()]
         for key, reference in (await _references(conn, sorted(wanted, key=itemgetter(1)))).items():
@@ -242,19 +295,23 @@ async def _references(
 
 
 async def parts_accepted(
-    conn: Connection, carrier_id: CarrierId, rows: Sequence[AcceptedPart], telling: Collection[PlanId] = ()
+    conn: Connection,
+    carrier_id: CarrierId,
+    rows: Sequence[AcceptedPart],
+    telling: Collection[PlanId] = (),
+    charged: Sequence[ChargedPart] = (),
 ) -> None:
     """Facts: stored whoever reports them, and however late.
 
     Messages of the plans `telling` get their SENT event with the first of their parts, in the same commit, if the plan
-    wants it.
+    wants it. `charged`: what some of the parts cost; a part that was charged before is not charged again.
     """
     parts, routed = [row[:-1] for row in rows], [row[-1] for row in rows]
-    if not telling:
+    if not telling and not charged:
         await conn.fetch(_SQL.accepted, carrier_id, parts, routed)
         return
     ids = [row.msg_id for row in rows]
-    await conn.fetch(_SQL.accepted_and_told, carrier_id, parts, min(ids), max(ids), list(telling), routed)
+    await conn.fetch(_SQL.accepted_and_told, carrier_id, parts, min(ids), max(ids), list(telling), routed, charged)
 
 
 async def parts_attempted(

@@ -41,6 +41,7 @@ class ParkedReceipt(NamedTuple):
     err: str | None
     status: int
     error_code: int
+    mccmnc: str | None
 
 
 class UnparkedReceipt(NamedTuple):
@@ -54,6 +55,10 @@ class UnparkedReceipt(NamedTuple):
     err: str | None
     status: int
     error_code: int
+    raw_id: str | None = None
+    in_tlv: bool = False
+    mccmnc: str | None = None
+    user_reference: int | None = None
 
 
 class UnreadReceipt(NamedTuple):
@@ -76,16 +81,17 @@ async def candidates(conn: Connection, carrier_id: CarrierId, ids: Sequence[str]
 
 async def park(conn: Connection, carrier_id: CarrierId, rows: Sequence[UnparkedReceipt]) -> list[int]:
     """Stores receipts without a message. Returns their park_ids in order."""
-    return [row[0] for row in await conn.fetch(_SQL.park, carrier_id, *columns(rows, 8))]
+    return [row[0] for row in await conn.fetch(_SQL.park, carrier_id, *columns(rows, 12))]
 
 
 async def parked(conn: Connection, carrier_id: CarrierId, ids: Sequence[str]) -> list[ParkedReceipt]:
     return [ParkedReceipt(*row) for row in await conn.fetch(_SQL.parked, carrier_id, ids)]
 
 
-async def orphans(conn: Connection) -> list[tuple[CarrierId, str]]:
-    """(carrier, canonical id) of parked receipts whose part is known: a crash came between a commit and the look."""
-    return [(row[0], row[1]) for row in await conn.fetch(_SQL.orphans)]
+async def orphans(conn: Connection, since_s: int) -> list[tuple[CarrierId, str]]:
+    """(carrier, canonical id) of receipts parked since then whose part is known: a crash came between a commit and the
+    look."""
+    return [(row[0], row[1]) for row in await conn.fetch(_SQL.orphans, since_s)]
 
 
 async def resolve_doubts(conn: Connection) -> list[tuple[CarrierId, str]]:
@@ -102,6 +108,12 @@ async def quarantine(conn: Connection, carrier_id: CarrierId, rows: Sequence[tup
     await conn.fetch(_SQL.quarantine, carrier_id, *columns(rows, 3))
 
 
-async def retire_parked(conn: Connection, after_h: int) -> None:
-    """Receipts that waited in vain for so many hours are kept as unmatched."""
-    await conn.execute(_SQL.retire_parked, after_h)
+async def retire_parked(conn: Connection, after_h: int, most: int) -> int:
+    """Receipts that waited in vain for so many hours, and the oldest of more than `most`, are kept as unmatched.
+    Returns how many; at most 5000 at a time."""
+    return int(await conn.fetchval(_SQL.retire_parked, after_h, most))
+
+
+async def note_response_ids(conn: Connection, carrier_id: CarrierId, seen: Sequence[tuple[str, int, str]]) -> None:
+    """(form, count, example) of ids that the carrier gave out."""
+    await conn.fetch(_SQL.note_response_ids, carrier_id, *columns(seen, 3))

@@ -11,6 +11,7 @@ from trunkline.domain.inbound import Inbound
 from trunkline.domain.message import Record
 from trunkline.domain.provisioning import PlanId
 from trunkline.domain.status import Status
+from trunkline.store import charges
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 
@@ -38,7 +39,7 @@ class Page:
 async def get(conn: Connection, plan_id: PlanId, msg_id: UUID) -> Record | None:
     """The record of one MT message of the plan."""
     row = await conn.fetchrow(_SQL.get, plan_id, msg_id)
-    return None if row is None else _record(row)
+    return None if row is None else (await charges.shown(conn, [_record(row)]))[0]
 
 
 async def page(
@@ -62,7 +63,8 @@ async def page(
         rows = await conn.fetch(_SQL.page, *narrowed)
     else:
         rows = await conn.fetch(_SQL.page_recipient, *narrowed, filters.recipient)
-    return _page(rows, limit, [_record(row) for row in rows if row["msg_id"] is not None])
+    found = await charges.shown(conn, [_record(row) for row in rows if row["msg_id"] is not None])
+    return _page(rows, limit, found)
 
 
 def _clamped(ms: int) -> int:

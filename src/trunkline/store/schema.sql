@@ -86,7 +86,11 @@ CREATE TABLE plan (
     sent_events     boolean NOT NULL DEFAULT false,   -- webhooks tell SENT as well
     transliterate   boolean NOT NULL DEFAULT false,   -- write typography that GSM-7 lacks as GSM-7 has it
     max_segments    smallint CHECK (max_segments > 0),-- parts of one message; null: as many as its text takes
-    consent         jsonb NOT NULL DEFAULT '{}'       -- class of traffic, opt-outs, quiet hours, replies (domain/consent.py)
+    consent         jsonb NOT NULL DEFAULT '{}',      -- class of traffic, opt-outs, quiet hours, replies (domain/consent.py)
+    callback_origins   text[],                        -- that a callbackUrl may be of; null: any
+    old_secret_ends_at timestamptz,                   -- when all but the newest of hook_secrets end; null: there is one
+    weight          smallint NOT NULL DEFAULT 1 CHECK (weight > 0), -- its share of a carrier, in its priority
+    messages_per_s  integer CHECK (messages_per_s > 0) -- sent at most; null: as carriers take them
 );
 CREATE INDEX plan_account ON plan (account_id);
 
@@ -117,7 +121,8 @@ CREATE TABLE carrier (
     carrier_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name        text NOT NULL UNIQUE,
     active      boolean NOT NULL DEFAULT true,
-    dialect     jsonb NOT NULL DEFAULT '{}'
+    dialect     jsonb NOT NULL DEFAULT '{}',
+    rate_per_s  integer CHECK (rate_per_s > 0)        -- parts; null: until it says that it is too much
 );
 
 CREATE TABLE link (
@@ -135,6 +140,10 @@ CREATE TABLE link (
     tls          boolean NOT NULL DEFAULT false,
     timers       jsonb NOT NULL DEFAULT '{}',
     active       boolean NOT NULL DEFAULT true,
+    other_hosts  text[] NOT NULL DEFAULT '{}',        -- NAME or NAME:PORT, tried in turn
+    tls_ca       text,                                -- PEM; null: the system's authorities
+    tls_identity bytea,                               -- PEM of certificate and key, encrypted with the settings' key
+    tls_server_name text,                             -- whom the server's certificate is for; null: the host
     UNIQUE (carrier_id, name)
 );
 
@@ -169,6 +178,16 @@ CREATE TABLE keyword (
     active      boolean NOT NULL DEFAULT true
 );
 
+-- What webhooks carry for a customer's server: header lines, a client certificate. Sent to this origin and no other.
+CREATE TABLE receiver (
+    receiver_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id   integer NOT NULL REFERENCES account,
+    plan_id      integer REFERENCES plan,             -- null: every plan of the account
+    origin       text NOT NULL,                       -- scheme://host:port, the port always written
+    credentials  bytea NOT NULL,                      -- encrypted with the settings' key
+    UNIQUE NULLS NOT DISTINCT (account_id, plan_id, origin)
+);
+
 -- Processes keep provisioning in memory and poll its version; every change, whoever makes it, moves the version: once a
 -- transaction, since each further update of the one row would read all its versions before it.
 CREATE FUNCTION provisioning_changed() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -193,6 +212,7 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON carrier F
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON link    FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON route   FOR EACH STATEMENT EXECUTE FUNCTION routes_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON keyword FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON receiver FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
 
 -- ---------------------------------------------------------------------------------------------------------------
 -- Numbers: the operator's own ranges. A range covers what begins with its digits; a prefix is a range of one. API
@@ -233,6 +253,209 @@ END $$;
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON number_range FOR EACH STATEMENT EXECUTE FUNCTION numbers_changed();
 
 -- ---------------------------------------------------------------------------------------------------------------
+-- Prices, what was charged by them. Money is in millionths of its currency. API processes hold the prices in memory
+-- (domain/price.py) and poll the version, which every change moves, whoever makes it.
+
+CREATE TABLE price_version (
+    only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    version   bigint NOT NULL DEFAULT 1
+);
+INSERT INTO price_version DEFAULT VALUES;
+
+CREATE TABLE price_list (
+    price_list_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name           text NOT NULL UNIQUE,
+    currency       text NOT NULL CHECK (currency ~ '^[A-Z]{3}$')
+);
+
+-- Of a part. A place is a network, a country (ISO 3166-1) or, both empty, everywhere.
+CREATE TABLE price (
+    price_list_id  integer NOT NULL REFERENCES price_list,
+    country        text COLLATE "C" NOT NULL DEFAULT '' CHECK (country ~ '^([A-Z]{2})?$'),
+    mccmnc         text COLLATE "C" NOT NULL DEFAULT '' CHECK (mccmnc ~ '^([0-9]{5,6})?$'),
+    sender_kind    smallint NOT NULL DEFAULT 0 CHECK (sender_kind BETWEEN 0 AND 3),  -- of domain/price.py; 0: any
+    price_micro    bigint NOT NULL CHECK (price_micro >= 0),
+    ptf_micro      bigint NOT NULL DEFAULT 0 CHECK (ptf_micro >= 0),
+    valid_from     timestamptz NOT NULL DEFAULT '-infinity',
+    valid_until    timestamptz NOT NULL DEFAULT 'infinity',
+    PRIMARY KEY (price_list_id, mccmnc, country, sender_kind, valid_from),
+    CHECK (country = '' OR mccmnc = ''),
+    CHECK (valid_from < valid_until)
+);
+CREATE INDEX price_valid_from ON price (valid_from) WHERE valid_from > '-infinity';
+CREATE INDEX price_valid_until ON price (valid_until) WHERE valid_until < 'infinity';
+
+-- The lines of a file while it is being imported; empty otherwise.
+CREATE UNLOGGED TABLE price_incoming (
+    line         integer NOT NULL,
+    country      text COLLATE "C" NOT NULL,
+    mccmnc       text COLLATE "C" NOT NULL,
+    sender_kind  smallint NOT NULL,
+    price_micro  bigint NOT NULL,
+    ptf_micro    bigint NOT NULL,
+    valid_from   timestamptz,
+    valid_until  timestamptz
+);
+
+CREATE FUNCTION prices_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE price_version SET version = version + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON price_list FOR EACH STATEMENT EXECUTE FUNCTION prices_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON price      FOR EACH STATEMENT EXECUTE FUNCTION prices_changed();
+
+-- On what terms a plan sends; a plan without a row pays nothing.
+CREATE TABLE term (
+    term_id        integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    plan_id        integer NOT NULL UNIQUE REFERENCES plan,
+    price_list_id  integer REFERENCES price_list,           -- null: its messages have no price
+    prepaid        smallint CHECK (prepaid IN (0, 1)),      -- from the account's balance (0), from the plan's own (1)
+    cap_micro      bigint CHECK (cap_micro >= 0),           -- what it may spend in a period
+    cap_per        text NOT NULL DEFAULT 'day' CHECK (cap_per IN ('day', 'month'))
+);
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON term FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+
+-- What was charged: a part that a carrier accepted, once, on the day that this was known. Only ever inserted. By the
+-- message's id, so that the key says so: carriers may accept a part twice, and an answer may be stored twice.
+CREATE TABLE charge (
+    plan_id      integer NOT NULL,
+    msg_id       uuid NOT NULL,
+    part_no      smallint NOT NULL,
+    price_micro  bigint NOT NULL,
+    ptf_micro    bigint NOT NULL,
+    currency     text NOT NULL,
+    country      text,
+    at           timestamptz NOT NULL,
+    PRIMARY KEY (plan_id, msg_id, part_no)
+) PARTITION BY RANGE (msg_id);
+CREATE INDEX charge_at ON charge USING brin (at);
+
+-- Money that is paid beforehand, by purse: an account's (kind 0) or a plan's (1). What messages hold is taken off already.
+CREATE TABLE balance (
+    kind         smallint NOT NULL,
+    subject_id   integer NOT NULL,
+    currency     text NOT NULL,
+    left_micro   bigint NOT NULL DEFAULT 0 CHECK (left_micro >= 0),
+    empty_since  timestamptz,                               -- set by the first message that it did not cover
+    PRIMARY KEY (kind, subject_id)
+) WITH (fillfactor = 50);
+
+CREATE TABLE balance_entry (
+    entry_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind        smallint NOT NULL,
+    subject_id  integer NOT NULL,
+    micro       bigint NOT NULL,
+    at          timestamptz NOT NULL,
+    actor       text NOT NULL,
+    note        text NOT NULL
+);
+CREATE INDEX balance_entry_purse ON balance_entry (kind, subject_id);
+
+-- What a plan with a cap has spent in a day (2026-12-01) or a month (2026-12), UTC, with what its messages hold.
+CREATE TABLE spend (
+    plan_id      integer NOT NULL,
+    period       text COLLATE "C" NOT NULL,
+    spent_micro  bigint NOT NULL CHECK (spent_micro >= 0),
+    reached_at   timestamptz,
+    PRIMARY KEY (plan_id, period)
+) WITH (fillfactor = 50);
+
+-- What an accepted message holds, until its parts are charged or cannot be any more.
+CREATE TABLE reserve (
+    plan_id     integer NOT NULL,
+    msg_id      uuid NOT NULL,
+    kind        smallint,                                   -- the purse; null: none
+    subject_id  integer,
+    period      text COLLATE "C",                           -- of spend; null: its plan has no cap
+    held_micro  bigint NOT NULL,
+    due_at      timestamptz,                                -- set once the message is final
+    PRIMARY KEY (plan_id, msg_id)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX reserve_due ON reserve (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX reserve_purse ON reserve (kind, subject_id) WHERE kind IS NOT NULL;
+
+-- What a plan's guard watches, and ranges that nobody writes to.
+CREATE TABLE guard (
+    guard_id            integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    plan_id             integer NOT NULL UNIQUE REFERENCES plan,
+    active              boolean NOT NULL DEFAULT true,
+    recipient_most      integer CHECK (recipient_most > 0), -- messages to one number; null: not watched
+    recipient_window_s  integer NOT NULL DEFAULT 600,
+    range_most          integer CHECK (range_most > 0),     -- different numbers of a range of 10,000
+    range_window_s      integer NOT NULL DEFAULT 600,
+    sequence_most       integer CHECK (sequence_most > 0),  -- different numbers of a block of 100
+    sequence_window_s   integer NOT NULL DEFAULT 600,
+    velocity            jsonb NOT NULL DEFAULT '[]',        -- [prefix, most, window_s] of prefixes
+    blocked             text[] NOT NULL DEFAULT '{}'
+);
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON guard FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+
+CREATE TABLE blocked_range (
+    blocked_range_id  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    prefix            text NOT NULL UNIQUE CHECK (prefix ~ '^[+][1-9][0-9]{0,14}$'),
+    note              text NOT NULL DEFAULT '',
+    active            boolean NOT NULL DEFAULT true
+);
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON blocked_range FOR EACH STATEMENT EXECUTE FUNCTION provisioning_changed();
+
+-- What the guard has counted. Unlogged: after a crash, and on a new primary, it counts anew.
+CREATE UNLOGGED TABLE guard_window (
+    plan_id     integer NOT NULL,
+    rule        smallint NOT NULL,                          -- of domain/guard.py
+    key         text COLLATE "C" NOT NULL,
+    began_at    timestamptz NOT NULL,
+    counted     integer NOT NULL,
+    numbers     integer[] NOT NULL,                         -- those of a range that count once
+    stopped     integer NOT NULL,
+    stopped_at  timestamptz,                                -- the last one
+    expires_at  timestamptz NOT NULL,
+    PRIMARY KEY (plan_id, rule, key)
+) WITH (fillfactor = 50);
+
+CREATE TYPE guard_count AS (
+    plan_id integer, rule smallint, key text, began_at timestamptz, counted integer, numbers integer[], stopped integer,
+    stopped_at timestamptz, expires_at timestamptz
+);
+
+-- Days that are over, folded from charge before its partitions go; and the last of them.
+CREATE TABLE usage_day (
+    day          date NOT NULL,                             -- UTC
+    plan_id      integer NOT NULL,
+    currency     text NOT NULL,
+    country      text NOT NULL,                             -- empty: of none
+    parts        bigint NOT NULL,
+    price_micro  bigint NOT NULL,
+    ptf_micro    bigint NOT NULL,
+    PRIMARY KEY (day, plan_id, currency, country)
+);
+
+CREATE TABLE usage_fold (
+    only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    through   date NOT NULL
+);
+INSERT INTO usage_fold (through) SELECT (trunkline_now() AT TIME ZONE 'UTC')::date - 1;
+
+-- Rows of batches, as below: a submission with the price of its parts; `code` is set where it is not to be sent. And a
+-- part that costs something.
+CREATE TYPE priced_submission AS (
+    plan_id integer, msg_id uuid, account_id integer, sender text, recipient text, body text, callback_url text,
+    client_reference text, country text, encoding smallint, parts smallint, carrier_id integer, priority smallint,
+    validity_s integer, due_at timestamptz, mccmnc text, price_micro bigint, ptf_micro bigint, currency text,
+    code smallint
+);
+
+CREATE TYPE charged_part AS (
+    plan_id integer, msg_id uuid, part_no smallint, price_micro bigint, ptf_micro bigint, currency text, country text
+);
+
+ALTER TABLE charge ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON charge FOR SELECT
+    USING (plan_id = ANY (ARRAY(
+        SELECT p.plan_id FROM plan p
+        WHERE p.account_id = (SELECT nullif(current_setting('trunkline.account', true), '')::integer))));
+
+-- ---------------------------------------------------------------------------------------------------------------
 -- Messages. A row is written at acceptance and once more when it is final; SENT is a row in ref, not an update here.
 
 CREATE TABLE msg (
@@ -249,9 +472,9 @@ CREATE TABLE msg (
     encoding          smallint NOT NULL,        -- as accepted: 0 GSM-7, 1 UCS-2, 2 GSM-7 once transliterated
     parts             smallint NOT NULL,        -- as accepted, then as submitted
     expires_at        timestamptz NOT NULL,
-    price_micro       bigint,
+    price_micro       bigint,                   -- of one part, as of acceptance; what was charged says charge
     ptf_micro         bigint,
-    currency          text,
+    currency          text,                     -- null: it has no price
     status            smallint,                 -- null until final: no index names it, so the last update can stay on its page
     error_code        smallint NOT NULL DEFAULT 0,
     sent_at           timestamptz,              -- set with status; where the plan wants SENT events, with the first ref row
@@ -385,6 +608,7 @@ CREATE TABLE part_outcome (
     error_code  smallint NOT NULL,
     at_submit   boolean NOT NULL,               -- told at submit, or given up (else told by a receipt)
     at          timestamptz NOT NULL,
+    mccmnc      text,                           -- the recipient's network, where the receipt told it
     PRIMARY KEY (plan_id, msg_id, part_no)
 );
 CREATE INDEX part_outcome_at ON part_outcome (at);
@@ -416,7 +640,8 @@ CREATE TABLE receipt (
     err           text,
     status        smallint NOT NULL,            -- SENT: moves nothing
     error_code    smallint NOT NULL,
-    raw           bytea                         -- the PDU, where it was not understood or not matched
+    raw           bytea,                        -- the PDU, where it was not understood or not matched
+    raw_id        text                          -- the id as it came, where no message was found for it
 ) PARTITION BY RANGE (received_at);
 CREATE INDEX receipt_msg ON receipt (plan_id, msg_id) WHERE msg_id IS NOT NULL;
 
@@ -432,9 +657,23 @@ CREATE TABLE parked (
     stat          text,
     err           text,
     status        smallint NOT NULL,
-    error_code    smallint NOT NULL
+    error_code    smallint NOT NULL,
+    raw_id        text,                         -- the id as it came
+    in_tlv        boolean,                      -- whether that was in receipted_message_id
+    mccmnc        text,
+    user_reference integer                      -- user_message_reference, where the carrier repeats ours
 );
 CREATE INDEX parked_id ON parked (carrier_id, canonical_id);
+
+-- How a carrier writes the ids that it gives out in submit_sm_resp, as samples of them show: for the operator.
+CREATE TABLE response_id (
+    carrier_id  integer NOT NULL,
+    form        text NOT NULL,
+    count       bigint NOT NULL,
+    example     text NOT NULL,                  -- the last one
+    seen_at     timestamptz NOT NULL,
+    PRIMARY KEY (carrier_id, form)
+);
 
 CREATE TABLE mo (
     plan_id      integer NOT NULL,              -- 0: no plan has this destination
@@ -578,6 +817,7 @@ CREATE TABLE hook_dead (
     PRIMARY KEY (plan_id, msg_id, n, died_at)
 );
 CREATE INDEX hook_dead_still ON hook_dead (msg_id, plan_id, n, died_at) WHERE replayed_at IS NULL;
+CREATE INDEX hook_dead_age ON hook_dead (died_at);
 
 -- Configured URLs (a plan's, an account's) that fail or are disabled; a row goes with the first success. One URL is one
 -- receiver in an account, whichever of its plans names it.
@@ -622,9 +862,20 @@ CREATE TYPE matched_receipt AS (
     resubmitted boolean
 );
 
-CREATE TYPE acknowledged_hook AS (
+CREATE TYPE told_receipt AS (
+    link_id integer, canonical_id text, plan_id integer, msg_id uuid, part_no smallint, stat text, err text,
+    status smallint, error_code smallint, received_at timestamptz, decides smallint, sent_at timestamptz,
+    resubmitted boolean, mccmnc text
+);
+
+CREATE TYPE acknowledged_hook AS (                -- of the version before answered_hook
     plan_id integer, origin text, due_at timestamptz, msg_id uuid, n smallint, tries smallint, status smallint,
     latency_ms integer
+);
+
+CREATE TYPE answered_hook AS (
+    plan_id integer, origin text, due_at timestamptz, msg_id uuid, n smallint, tries smallint, status smallint,
+    latency_ms integer, excerpt bytea
 );
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -645,6 +896,22 @@ CREATE TABLE carrier_lease (
     ready_at    timestamptz                     -- when it, or a new dispatcher, last could be given messages (now())
 ) WITH (fillfactor = 50);
 
+-- How a carrier is doing, as its dispatcher tells now and then: for operators, and to hear from them.
+CREATE TABLE carrier_state (
+    carrier_id     integer PRIMARY KEY,
+    epoch          bigint NOT NULL,
+    at             timestamptz NOT NULL,
+    links_up       smallint NOT NULL,
+    links          smallint NOT NULL,
+    under_way      integer NOT NULL,            -- parts written and not answered
+    rate_per_s     real,                        -- parts that it is sent at most; null: no limit
+    cut_rate       real,                        -- what it was sent when it last said that it is too much
+    paused_until   timestamptz,                 -- it refuses our configuration; in the past: it is being tried again
+    paused_status  bigint,                      -- the command_status for which
+    paused_field   text,                        -- the field of submit_sm that this is about
+    retries        integer NOT NULL DEFAULT 0   -- how often operators asked to try it again at once
+) WITH (fillfactor = 50);
+
 -- How well carriers deliver, by country ('': not known), as upkeep measured it last. Routes may ask for it.
 CREATE TABLE carrier_quality (
     carrier_id   integer NOT NULL,
@@ -661,7 +928,7 @@ CREATE TABLE carrier_quality (
 -- on a new primary, all buckets are full.
 
 CREATE UNLOGGED TABLE rate_bucket (
-    kind         smallint NOT NULL,              -- 0 account, 1 plan
+    kind         smallint NOT NULL,              -- 0 account, 1 plan, 2 messages of a plan to carriers
     subject_id   integer NOT NULL,
     rate_per_s   double precision NOT NULL,      -- by which it was filled last
     tokens       double precision NOT NULL,      -- what was left then; one is one request

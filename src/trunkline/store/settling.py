@@ -52,7 +52,7 @@ class Decides(IntEnum):
 
 
 class MatchedReceipt(NamedTuple):
-    """A receipt and the part that it is about (the schema's type matched_receipt)."""
+    """A receipt and the part that it is about (the schema's type told_receipt)."""
 
     link_id: int
     canonical_id: str
@@ -67,6 +67,7 @@ class MatchedReceipt(NamedTuple):
     decides: int
     sent_at: dt.datetime  # when the carrier accepted the part
     resubmitted: bool
+    mccmnc: str | None = None  # the recipient's network, where the receipt tells it
 
 
 class PartOutcome(NamedTuple):
@@ -95,10 +96,13 @@ def _bounds(ids: Sequence[UUID]) -> tuple[UUID, UUID]:
     return (min(ids), max(ids)) if ids else (UUID(int=0), UUID(int=0))
 
 
-async def apply(conn: Connection, moves: Sequence[Move], *, wake: bool) -> set[tuple[PlanId, UUID]]:
-    """Applies moves (at most one a message) under the guard. Returns the messages that moved."""
+async def apply(
+    conn: Connection, moves: Sequence[Move], *, wake: bool, of_parts: bool = False
+) -> set[tuple[PlanId, UUID]]:
+    """Applies moves (at most one a message) under the guard. Returns the messages that moved. `of_parts`: parts of them
+    may have been told, and with them the recipient's network."""
     low, high = _bounds([move.msg_id for move in moves])
-    rows = await conn.fetch(_SQL.apply, low, high, wake, moves)
+    rows = await conn.fetch(_SQL.apply, low, high, wake, moves, of_parts)
     return {(row[0], row[1]) for row in rows}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from trunkline.domain.ids import created_at
-from trunkline.domain.status import Status
+from trunkline.domain.status import FINAL, Status
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 
@@ -67,9 +67,20 @@ async def timeline(conn: Connection, msg_id: UUID) -> Timeline | None:
             ids = [(one["carrier_id"], one["canonical_id"]) for one in rows["accepted"]]
             found = await conn.fetch(_SQL.parked, [carrier for carrier, _ in ids], [text for _, text in ids])
             rows["parked"] = [dict(one) for one in found]
+            rows["receipts"] = [{**row, "conflict": _contradicts(message, row)} for row in rows["receipts"]]
     events = sorted(_events(message, rows), key=lambda event: event.at)
     status = _status(message, rows) if "status" in message else None
     return Timeline(message, created_at(msg_id), status, tuple(events), tuple(_waiting(message, status, rows)))
+
+
+def _contradicts(message: Fields, receipt: Fields) -> bool:
+    """Whether a receipt says after the message's end that it was another one: it is kept, and changes nothing."""
+    return (
+        message["status"] is not None
+        and receipt["status"] in FINAL
+        and receipt["status"] != message["status"]
+        and receipt["received_at"] > message["final_at"]
+    )
 
 
 def _status(message: Fields, rows: Mapping[str, list[Fields]]) -> Status:

@@ -39,7 +39,8 @@ async def queued(conn: Connection) -> int:
 class WithoutReceipt:
     """Finds submitted messages that no receipt came for. Days without an open message are not looked at again."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace_s: int = RECEIPT_GRACE_S) -> None:
+        self._grace_s = grace_s
         self._closed: set[dt.date] = set()
 
     async def run(self, conn: Connection) -> int:
@@ -57,7 +58,7 @@ class WithoutReceipt:
         async with conn.transaction():
             if not await store.try_task(conn, "receipts"):
                 return 0
-            found = await store.without_receipt(conn, first, last, RECEIPT_GRACE_S)
+            found = await store.without_receipt(conn, first, last, self._grace_s)
             moves = []
             if found:
                 last_code = {(row.plan_id, row.msg_id): row.last_code for row in found}
@@ -65,7 +66,7 @@ class WithoutReceipt:
                     not_understood = last_code[state.plan_id, state.msg_id] == NOT_UNDERSTOOD
                     code = overdue(state.parts, [Outcome(*o) for o in state.outcomes], not_understood=not_understood)
                     moves.append(Move(state.plan_id, state.msg_id, Status.UNKNOWN, code, state.sent_at, False))
-                await settle.apply(conn, moves)
+                await settle.apply(conn, moves, of_parts=True)
         if moves:
             _log.info("message.without_receipt", count=len(moves))
         return len(moves)

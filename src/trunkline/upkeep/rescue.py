@@ -42,16 +42,18 @@ async def ended_leases(conn: Connection, lease_s: int, *, may_retire: Callable[[
     return count
 
 
-async def look_again(conn: Connection, look: Look, since: dt.datetime | None = None) -> dt.datetime:
-    """Receipts that are parked although their part is known, or can only be about one part in doubt; and messages with
-    several parts of which one ended since then (None: in the last ten minutes), and a crash came before anybody looked.
-    Returns since when to look the next time."""
+async def look_again(
+    conn: Connection, look: Look, since: dt.datetime | None = None, *, parked_s: int = 600
+) -> dt.datetime:
+    """Receipts that are parked (for at most `parked_s`) although their part is known, or can only be about one part in
+    doubt; and messages with several parts of which one ended since then (None: in the last ten minutes), and a crash
+    came before anybody looked. Returns since when to look the next time."""
     now = await queue.database_now(conn)
     since = max(min(since or now - _LOOK_BACK, now - _UNCOMMITTED), now - _LOOK_BACK)
     async with conn.transaction():
         if not await overdue.try_task(conn, "look"):
             return since
-        found = await receipts.orphans(conn) + await receipts.resolve_doubts(conn)
+        found = await receipts.orphans(conn, parked_s) + await receipts.resolve_doubts(conn)
     by_carrier: dict[CarrierId, list[str]] = {}
     for carrier_id, canonical_id in found:
         by_carrier.setdefault(carrier_id, []).append(canonical_id)

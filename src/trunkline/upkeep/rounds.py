@@ -8,14 +8,28 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from trunkline.runtime import clock, log
-from trunkline.store import idempotency, inbound, optouts, partitions, queue, receipts
+from trunkline.store import (
+    admission,
+    charges,
+    hook_secrets,
+    hooks,
+    idempotency,
+    inbound,
+    optouts,
+    partitions,
+    queue,
+    receipts,
+)
 from trunkline.store import overdue as store
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.upkeep import overdue, parts, quality, rescue
+from trunkline.upkeep import overdue, parts, quality, rescue, reserves
 from trunkline.upkeep.divert import Diverting
 
 _log = log.get_logger()
-_PARKED_H = 72
+_PARKED_H, _PARKED_MOST = 72, 200_000
+# Nearly all that a crash left is found at once; what is older is looked at now and then, since each receipt that waits
+# costs a look into every week's partition.
+_LOOK_SINCE_S, _LOOK_AGAIN_SINCE_S, _LOOKS = 20, 600, 15
 _AHEAD_ALARM_DAYS = 3
 
 
@@ -31,16 +45,27 @@ class Rounds:
     """Runs the tasks of upkeep, each in its own time, on connections of their own."""
 
     def __init__(
-        self, dsn: str, *, lease_s: int, look: rescue.Look, join: parts.Join, diverting: Diverting | None = None
+        self,
+        dsn: str,
+        *,
+        lease_s: int,
+        look: rescue.Look,
+        join: parts.Join,
+        receipt_grace_s: int = overdue.RECEIPT_GRACE_S,
+        diverting: Diverting | None = None,
+        dead_letter_days: int = 30,
     ) -> None:
         """`look` takes up parked receipts of ids that are known now, `join` what is ready of sets of inbound parts;
-        `diverting` moves what waits for carriers that are down."""
+        `receipt_grace_s`: how long after its validity a message waits for a receipt; `diverting` moves what waits for
+        carriers that are down."""
         self._dsn = dsn
         self._lease_s = lease_s
+        self._dead_letter_days = dead_letter_days
         self._look = look
         self._join = join
         self._diverting = diverting
-        self._without_receipt = overdue.WithoutReceipt()
+        self._without_receipt = overdue.WithoutReceipt(receipt_grace_s)
+        self._look_count = 0
         self._standing: dict[str, Standing] = {}
         self._lease_round_at = self._connected_at = float("-inf")
         self._looked_to: dt.datetime | None = None
@@ -56,9 +81,14 @@ class Rounds:
             Task("divert", 1.0, self._divert),
             Task("quality", 60.0, self._quality),
             Task("keys", 60.0, self._keys),
+            Task("reserves", 1.0, self._reserves),
+            Task("windows", 60.0, self._windows),
             Task("repeats", 60.0, inbound.forget),
+            Task("parked", 60.0, self._parked),
             Task("old parts", 60.0, self._old_parts),
             Task("replies", 600.0, optouts.forget_replies),
+            Task("dead letters", 60.0, self._dead_letters),
+            Task("secrets", 60.0, self._secrets),
             Task("receipts", 300.0, self._receipts),
             Task("partitions", 600.0, self._partitions),
         ]
@@ -102,7 +132,9 @@ class Rounds:
         return await rescue.ended_doubts(conn) > 0
 
     async def _look_again(self, conn: Connection) -> bool:
-        self._looked_to = await rescue.look_again(conn, self._look, self._looked_to)
+        parked_s = _LOOK_SINCE_S if self._look_count % _LOOKS else _LOOK_AGAIN_SINCE_S
+        self._look_count += 1
+        self._looked_to = await rescue.look_again(conn, self._look, self._looked_to, parked_s=parked_s)
         return False
 
     async def _parts(self, conn: Connection) -> bool:
@@ -124,13 +156,30 @@ class Rounds:
     async def _keys(self, conn: Connection) -> bool:
         return await idempotency.forget(conn) > 0
 
+    async def _dead_letters(self, conn: Connection) -> bool:
+        return await hooks.forget_dead(conn, self._dead_letter_days) > 0
+
+    async def _secrets(self, conn: Connection) -> bool:
+        for plan in await hook_secrets.end_old(conn):
+            _log.info("hook.secret_ended", plan=plan)
+        return False
+
+    async def _reserves(self, conn: Connection) -> bool:
+        return await reserves.ended(conn) > 0
+
+    async def _windows(self, conn: Connection) -> bool:
+        return await admission.forget_windows(conn) > 0
+
+    async def _parked(self, conn: Connection) -> bool:
+        return await receipts.retire_parked(conn, _PARKED_H, _PARKED_MOST) > 0
+
     async def _receipts(self, conn: Connection) -> bool:
-        await receipts.retire_parked(conn, _PARKED_H)
         await self._without_receipt.run(conn)
         return False
 
     async def _partitions(self, conn: Connection) -> bool:
         made = await partitions.attach_ahead(conn)
+        await charges.fold(conn)  # before the rows of the days go
         dropped = await partitions.retire(conn)
         if made or dropped:
             _log.info("partitions.changed", made=made, dropped=dropped)

@@ -152,12 +152,13 @@ class Claims:
         found = await hooks.due(conn, reads)
         taken = []
         for hook in found:
-            lane = self._lanes.setdefault((hook.plan_id, hook.origin), _Lane())
+            key = (hook.plan_id, hook.origin)
+            lane = self._lanes[key]
             event = (hook.msg_id, hook.n)
             if event in lane.open or event in self._just_ended or lane.must_wait(hook):
                 continue
-            if room[hook.plan_id, hook.origin] > 0:
-                room[hook.plan_id, hook.origin] -= 1
+            if room[key] > 0:
+                room[key] -= 1
                 lane.open.add(event)
                 taken.append(hook)
         for key in {(hook.plan_id, hook.origin) for hook in taken}:

@@ -9,50 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import Iterable
 from time import monotonic
 
 from trunkline import __version__
 from trunkline.domain.callback import Callback, Policy
 from trunkline.webhooks.connection import Connection, Done, Failure, HookAnswer, Post
 from trunkline.webhooks.egress import Gate
+from trunkline.webhooks.tls import tls_context
 
-__all__ = ["Failure", "HookAnswer", "HookClient", "header_lines", "tls_context"]
+__all__ = ["Failure", "HookAnswer", "HookClient", "tls_context"]
 
 _FIXED = b"User-Agent: Trunkline/%b\r\nContent-Type: application/json\r\n" % __version__.encode()
 _TRIES_PER_DIAL = 3
-
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
-# Ours to say, or changing how the message is framed.
-_RESERVED = frozenset(
-    {"accept-encoding", "connection", "content-length", "content-type", "expect", "host", "keep-alive"}
-    | {"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
-    | {"webhook-id", "webhook-signature", "webhook-timestamp"}
-)
-
-
-def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
-    """A customer's own headers as they go on the wire; ValueError names one that is malformed or ours to set."""
-    lines = []
-    for name, value in headers:
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or name.lower() in _RESERVED:
-            raise ValueError(f"header {name[:64]!r} cannot be sent")
-        lines.append(f"{name}: {value}\r\n")
-    return "".join(lines).encode("ascii")
-
-
-def tls_context(extra_ca_file: str | None = None) -> ssl.SSLContext:
-    """Certificates and names are verified against the system's authorities and those in `extra_ca_file` (PEM)."""
-    context = ssl.create_default_context()
-    if extra_ca_file is not None:
-        context.load_verify_locations(cafile=extra_ca_file)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 class _Plan:
@@ -66,20 +37,20 @@ class _Plan:
 
 
 class _Pool:
-    """The connections of one plan to one origin."""
+    """The connections of one plan to one origin. `certificate`: what they show the server, if it asks."""
 
-    __slots__ = ("busy_count", "fixed_head", "host", "idle", "is_tls", "key", "plan", "port", "waiting")
+    __slots__ = ("busy_count", "certificate", "fixed_head", "idle", "key", "plan", "target", "tls", "waiting")
 
     def __init__(self, plan_id: str, plan: _Plan, target: Callback) -> None:
         self.key = (plan_id, target.origin)
         self.plan = plan
-        self.host = target.host
-        self.port = target.port
-        self.is_tls = target.scheme == "https"
+        self.target = target  # one of its URLs
         shown = f"[{target.host}]" if ":" in target.host else target.host
-        if target.port != (443 if self.is_tls else 80):
+        if target.port != (443 if target.scheme == "https" else 80):
             shown = f"{shown}:{target.port}"
         self.fixed_head = b"Host: %b\r\n%b" % (shown.encode("ascii"), _FIXED)
+        self.certificate: bytes | None = None
+        self.tls: ssl.SSLContext | None = None  # the certificate's, once it was needed
         self.busy_count = 0
         self.idle: list[Connection] = []  # the last used at the end: it is the likeliest to be alive
         self.waiting: deque[Post] = deque()
@@ -129,17 +100,22 @@ class HookClient:
         self._closed = False
         self._last_gone = asyncio.Event()
 
-    def post(self, plan_id: str, target: Callback, head: bytes, body: bytes, done: Done) -> None:
+    def post(
+        self, plan_id: str, target: Callback, head: bytes, body: bytes, done: Done, certificate: bytes | None = None
+    ) -> None:
         """Post `body` to `target`; `done` gets the answer, once, and must not raise.
 
-        `head` holds header lines with their CRLFs (`header_lines`, `Signer.header_lines`); Host, User-Agent,
-        Content-Type and Content-Length are added. Beyond `free` posts wait, outside of their deadline.
+        `head` holds header lines with their CRLFs (`headers.header_lines`, `Signer.header_lines`); Host, User-Agent,
+        Content-Type and Content-Length are added. Beyond `free` posts wait, outside of their deadline. `certificate`
+        is for all connections of this plan to this origin from now on (`tls_context`).
         """
         post = Post(target.path, head, body, done)
         if self._closed:
             done(HookAnswer(None, Failure.CLOSED, 0.0))
             return
         pool = self._pools.get((plan_id, target.origin)) or self._new_pool(plan_id, target)
+        if certificate is not pool.certificate:
+            self._show(pool, certificate)
         if (
             not pool.waiting
             and pool.busy_count < self._per_origin
@@ -152,10 +128,13 @@ class HookClient:
         if len(pool.waiting) == 1:  # else the pool has its place in a queue already
             self._pump(pool)
 
-    async def send(self, plan_id: str, target: Callback, head: bytes, body: bytes) -> HookAnswer:
+    async def send(
+        self, plan_id: str, target: Callback, head: bytes, body: bytes, certificate: bytes | None = None
+    ) -> HookAnswer:
         """`post` for callers with one to send: the answer as the return value."""
         answer: asyncio.Future[HookAnswer] = self._loop.create_future()
-        self.post(plan_id, target, head, body, lambda got: None if answer.done() else answer.set_result(got))
+        done: Done = lambda got: None if answer.done() else answer.set_result(got)  # noqa: E731
+        self.post(plan_id, target, head, body, done, certificate)
         return await answer
 
     def free(self, plan_id: str, origin: str) -> int:
@@ -201,6 +180,14 @@ class HookClient:
         pool = self._pools[(plan_id, target.origin)] = _Pool(plan_id, plan, target)
         return pool
 
+    def _show(self, pool: _Pool, certificate: bytes | None) -> None:
+        """Another certificate than before: what was connected with that one is not used again."""
+        if certificate != pool.certificate:
+            pool.tls = None
+            while pool.idle:
+                self._drop(pool.idle.pop())
+        pool.certificate = certificate
+
     def _start(self, pool: _Pool, post: Post) -> None:
         pool.busy_count += 1
         pool.plan.busy_count += 1
@@ -218,7 +205,7 @@ class HookClient:
         if len(self._members) >= self._total:
             # Only reached at the cap; posts in work are fewer, so one of them is idle.
             self._discard(next(member for member in self._members if member.post is None), Failure.CLOSED)
-        connection = Connection(self, pool.fixed_head, post)
+        connection = Connection(self, pool.fixed_head, post, pool.certificate)
         self._members[connection] = pool
         dial = self._dials[connection] = self._loop.create_task(self._connect(connection, pool))
         dial.add_done_callback(lambda _: self._dials.pop(connection, None))
@@ -238,18 +225,22 @@ class HookClient:
             )
 
     async def _try_addresses(self, connection: Connection, pool: _Pool) -> tuple[Failure | None, str]:
-        resolved = await self._gate.addresses(pool.key[0], pool.host)
+        resolved = await self._gate.addresses(pool.key[0], pool.target.host)
         if not resolved.addresses:
             return Failure.EGRESS, ""
         connection.resolved_at = resolved.at
+        try:
+            tls = await self._tls_for(pool, connection.certificate)
+        except ssl.SSLError:
+            return Failure.TLS, "our certificate"
         detail = ""
         for address in resolved.addresses[:_TRIES_PER_DIAL]:
             try:
-                sock = await self._connected(address, pool.port)
+                sock = await self._connected(address, pool.target.port)
             except OSError as error:  # TimeoutError is one
                 detail = os.strerror(error.errno) if error.errno else "connection timed out"
             else:
-                return await self._open(connection, pool, sock)
+                return await self._open(connection, pool, sock, tls)
         return Failure.CONNECT, detail
 
     async def _connected(self, address: str, port: int) -> socket.socket:
@@ -264,15 +255,17 @@ class HookClient:
             raise
         return sock
 
-    async def _open(self, connection: Connection, pool: _Pool, sock: socket.socket) -> tuple[Failure | None, str]:
+    async def _open(
+        self, connection: Connection, pool: _Pool, sock: socket.socket, tls: ssl.SSLContext | None
+    ) -> tuple[Failure | None, str]:
         """TLS, where it is used, and the protocol on a connected socket."""
         try:
-            if pool.is_tls:
+            if tls is not None:
                 await self._loop.create_connection(
                     lambda: connection,
                     sock=sock,
-                    ssl=self._tls,
-                    server_hostname=pool.host,
+                    ssl=tls,
+                    server_hostname=pool.target.host,
                     ssl_handshake_timeout=self._attempt_s + 1.0,  # the sweeper comes first
                     ssl_shutdown_timeout=1.0,
                 )
@@ -284,8 +277,20 @@ class HookClient:
             return Failure.TLS, error.reason or ""
         except OSError as error:
             detail = os.strerror(error.errno) if error.errno else "closed in the handshake"
-            return Failure.TLS if pool.is_tls else Failure.CONNECT, detail
+            return Failure.TLS if tls is not None else Failure.CONNECT, detail
         return None, ""
+
+    async def _tls_for(self, pool: _Pool, certificate: bytes | None) -> ssl.SSLContext | None:
+        if pool.target.scheme == "http":
+            return None
+        if certificate is None:
+            return self._tls
+        if pool.tls is not None and pool.certificate == certificate:
+            return pool.tls
+        made = await asyncio.to_thread(tls_context, certificate=certificate)  # reads the system's authorities
+        if pool.certificate == certificate:
+            pool.tls = made
+        return made
 
     # What connections tell (`connection.Owner`)
 
@@ -313,10 +318,11 @@ class HookClient:
     def answered(self, connection: Connection, post: Post, answer: HookAnswer, *, reusable: bool) -> None:
         """A post is over. Whoever waits is started before `done` runs, which may itself post."""
         pool = self._members[connection]
+        reusable = reusable and connection.certificate == pool.certificate
         if reusable:
             pool.idle.append(connection)
         else:
-            del self._members[connection]
+            self._drop(connection)
         self._release(pool)
         if not reusable:
             self._forget_if_empty(pool)

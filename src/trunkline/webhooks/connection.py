@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
     """From the dial to the end. `post` is the one it is busy with; None: idle or over.
 
     `fixed_head` is what every request of the origin says (`Host`, `User-Agent` …), with CRLFs. `resolved_at`: when
-    the address it goes to was checked.
+    the address it goes to was checked. `certificate`: ours, which it shows.
     """
 
     __slots__ = (
@@ -109,18 +109,20 @@ class Connection(asyncio.Protocol):
         "_status",
         "_transport",
         "_used",
+        "certificate",
         "idle_at",
         "post",
         "resolved_at",
     )
 
-    def __init__(self, owner: Owner, fixed_head: bytes, post: Post) -> None:
+    def __init__(self, owner: Owner, fixed_head: bytes, post: Post, certificate: bytes | None = None) -> None:
         self._owner = owner
         self._fixed_head = fixed_head
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._over = False
         self._used = False
+        self.certificate = certificate
         self.post: Post | None = post
         self.idle_at = self.resolved_at = 0.0
         self._reset()

@@ -132,18 +132,20 @@ class Delivery:
         if not taken:
             return False
         try:
-            posts = await self._contents(conn, taken)
+            posts = await self._contents(conn, taken, provisioning)
         except DatabaseError:
             self._claims.put_back(taken)
             raise
         now = int(clock.wall_s())
         for hook, target, content in posts:
-            self._post(hook, provisioning.plans[hook.plan_id], target, content, now)
+            self._post(hook, provisioning, target, content, now)
         if len(taken) < _FEW:
             await clock.sleep(_GATHER_S)
         return True
 
-    async def _contents(self, conn: Connection, taken: Sequence[Hook]) -> list[tuple[Hook, Callback, Record | Inbound]]:
+    async def _contents(
+        self, conn: Connection, taken: Sequence[Hook], provisioning: Provisioning
+    ) -> list[tuple[Hook, Callback, Record | Inbound]]:
         """What is to be posted where. The others leave the queue: those that a later event of their message overtook,
         and those that nobody can be told of."""
         records = await hooks.finals(conn, finals) if (finals := [h for h in taken if h.n != _INBOUND]) else {}
@@ -159,7 +161,7 @@ class Delivery:
                 overtaken.append(hook)
             elif hook.disabled:
                 dead.append((hook, "the URL is disabled"))
-            elif (target := self._target_of(hook.url)) is None:
+            elif (target := self._target(hook, provisioning.plans[hook.plan_id])) is None:
                 dead.append((hook, "the URL is not allowed"))
             else:
                 posts.append((hook, target, content))
@@ -175,13 +177,23 @@ class Delivery:
             _log.info("hook.dead", msg_id=str(hook.msg_id), n=hook.n, tries=hook.tries, reason=reason)
         return posts
 
+    def _target(self, hook: Hook, plan: Plan) -> Callback | None:
+        """Where an event goes, if that is allowed now."""
+        target = self._target_of(hook.url)
+        if target is None or hook.configured or plan.callback_origins is None:
+            return target
+        return target if target.origin in plan.callback_origins else None
+
     def _room(self, plan_id: PlanId, origin: str) -> int:
         """How many events a lane may get now."""
         target = self._target_of(origin + "/")
         # Without a target the events die at once, which needs no room at a receiver.
         return self._client.room(str(plan_id), target.origin) if target is not None else 64
 
-    def _post(self, hook: Hook, plan: Plan, target: Callback, content: Record | Inbound, now: int) -> None:
+    def _post(
+        self, hook: Hook, provisioning: Provisioning, target: Callback, content: Record | Inbound, now: int
+    ) -> None:
+        plan = provisioning.plans[hook.plan_id]
         if isinstance(content, Record):
             body = record_json(content, plan.account_public_id, plan.public_id)
         else:
@@ -193,8 +205,14 @@ class Delivery:
             if signer is not None
             else b"webhook-id: %b\r\nwebhook-timestamp: %d\r\n" % (hook_id.encode(), now)
         )
+        certificate = None
+        if (receiver := provisioning.receiver(plan, target.origin)) is not None:
+            head += receiver.head
+            certificate = receiver.certificate
         self._open += 1
-        self._client.post(str(hook.plan_id), target, head, body, lambda answer: self._answered(hook, answer))
+        self._client.post(
+            str(hook.plan_id), target, head, body, lambda answer: self._answered(hook, answer), certificate
+        )
 
     def _signer(self, plan: Plan) -> Signer | None:
         known = self._signers.get(plan.plan_id)
@@ -218,7 +236,7 @@ class Delivery:
             self._breakers.succeeded(lane)
             self._acknowledged.add(
                 (hook, Acknowledged(hook.plan_id, hook.origin, hook.due_at, hook.msg_id, hook.n, tries, answer.status,
-                                    latency_ms))
+                                    latency_ms, answer.excerpt or None))
             )  # fmt: skip
         else:
             _ATTEMPTS.of("failed").value += 1
@@ -234,7 +252,7 @@ class Delivery:
                       failure=failure, next_in_s=next_in_s, dead=dead)  # fmt: skip
             self._failed.add(
                 (hook, AttemptedHook(hook.plan_id, hook.origin, hook.due_at, hook.msg_id, hook.n, tries, hook.url,
-                                     answer.status, failure, latency_ms, answer.excerpt, next_in_s, dead))
+                                     answer.status, failure, latency_ms, answer.excerpt or None, next_in_s, dead))
             )  # fmt: skip
         self._wake.set()
 

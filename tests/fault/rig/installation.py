@@ -189,8 +189,9 @@ class Installation:
 
     # The end.
 
-    async def settled(self, within_s: float = 60.0) -> None:
-        """Returns once every message is final and every event told (in the database; each look is one query)."""
+    async def settled(self, within_s: float = 60.0, *, foreign: int = 0) -> None:
+        """Returns once every message is final and every event told (in the database; each look is one query).
+        `foreign`: receipts that wait for ever, since their id is another number's."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         while True:
@@ -202,7 +203,7 @@ class Installation:
                     await conn.close()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 open_count = None
-            if open_count == 0:
+            if open_count == foreign:
                 return
             if loop.time() > deadline:
                 raise AssertionError(f"not settled after {within_s} s: {open_count} open\n" + await self._open())
@@ -257,11 +258,13 @@ async def installation(
     environment: dict[str, str] | None = None,
     upkeep: bool = True,
     foreign: bool = False,
+    prepaid: bool = False,
 ) -> AsyncIterator[Installation]:
     """A running installation. `database`: an address, or None for an embedded PostgreSQL of its own.
 
     `smsc_port`: what stands in front of the SMSC, if something does (else the SMSC's own). `upkeep`: whether there is
     somebody who repairs what a crash left. `foreign`: at `smsc_port` is another SMSC, and the recorder is not used.
+    `prepaid`: messages have a price, and are paid from a balance.
     """
     secret = new_secret()
     recorders = await asyncio.gather(
@@ -280,6 +283,7 @@ async def installation(
         "timers": timers or {},
         "dialect": dialect or {},
         "smsc_port": smsc_port or recorders[0].told["port"],
+        "prepaid": prepaid,
     }
     data = folder / "data"
     data.mkdir(mode=0o711)

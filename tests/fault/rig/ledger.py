@@ -17,6 +17,7 @@ SELECT (SELECT count(*) FROM msg WHERE status IS NULL) + (SELECT count(*) FROM h
      + (SELECT count(*) FROM inflight) + (SELECT count(*) FROM doubt)
      + (SELECT count(*) FROM parked p WHERE EXISTS (
            SELECT FROM ref r WHERE r.carrier_id = p.carrier_id AND r.canonical_id = p.canonical_id))
+     + (SELECT count(*) FROM reserve JOIN msg USING (plan_id, msg_id) WHERE status IN (2, 3) AND NOT msg.resubmitted)
 """
 
 WHERE_OPEN = """
@@ -31,12 +32,19 @@ SELECT (SELECT count(*) FROM mt_queue) AS queued, (SELECT count(*) FROM mt_later
 """
 
 _TABLES = {
-    "msg": "SELECT msg_id, recipient, body, callback_url, parts, status, error_code, resubmitted, late FROM msg",
+    "msg": "SELECT msg_id, recipient, body, callback_url, parts, status, error_code, resubmitted, late,"
+    " price_micro, ptf_micro, currency FROM msg",
     "ref": "SELECT canonical_id, recipient, msg_id, part_no, resubmitted FROM ref",
     "attempt": "SELECT msg_id, part_no, outcome, command_status FROM attempt",
     "receipt": "SELECT r.canonical_id, coalesce(r.recipient, m.recipient) AS recipient, r.msg_id, r.part_no, r.stat"
     " FROM receipt r LEFT JOIN msg m USING (plan_id, msg_id)",
     "parked": "SELECT canonical_id, source, destination, stat FROM parked",
+    "charge": "SELECT c.msg_id, c.part_no, c.price_micro, c.ptf_micro, c.currency, t.prepaid AS kind,"
+    " CASE t.prepaid WHEN 0 THEN p.account_id WHEN 1 THEN p.plan_id END AS subject_id"
+    " FROM charge c JOIN plan p USING (plan_id) LEFT JOIN term t USING (plan_id)",
+    "balance": "SELECT kind, subject_id, left_micro, (SELECT coalesce(sum(micro), 0)::bigint FROM balance_entry e"
+    " WHERE e.kind = b.kind AND e.subject_id = b.subject_id) AS added_micro FROM balance b",
+    "reserve": "SELECT msg_id, kind, subject_id, held_micro FROM reserve",
     "hook_attempt": "SELECT msg_id, n, tries, status, failure FROM hook_attempt",
     "hook_dead": "SELECT msg_id, n, reason FROM hook_dead",
     "hook_queue": "SELECT msg_id, n, tries FROM hook_queue",

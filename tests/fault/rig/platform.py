@@ -22,6 +22,14 @@ from trunkline.store.provisioning import hook_secret_place, password_place
 from trunkline.webhooks import sign
 
 ACCOUNT, PLAN = "1" * 24, "2" * 24
+PREPAID = """
+INSERT INTO price_list (name, currency) VALUES ('standard', 'EUR');
+INSERT INTO price (price_list_id, price_micro, ptf_micro) VALUES (1, 7500, 1250);
+INSERT INTO term (plan_id, price_list_id, prepaid) SELECT plan_id, 1, 0 FROM plan;
+INSERT INTO balance (kind, subject_id, currency, left_micro) SELECT 0, account_id, 'EUR', 1000000000 FROM account;
+INSERT INTO balance_entry (kind, subject_id, micro, at, actor, note)
+    SELECT kind, subject_id, left_micro, now(), 'test', '' FROM balance;
+"""
 
 
 async def lay(settings: Settings, layout: dict[str, Any]) -> str:
@@ -51,6 +59,8 @@ async def lay(settings: Settings, layout: dict[str, Any]) -> str:
             layout["window"], json.dumps(layout["timers"]),
         )  # fmt: skip
         await conn.execute("INSERT INTO route (name, carrier_id) VALUES ('default', $1)", carrier)
+        if layout["prepaid"]:
+            await conn.execute(PREPAID)
         issued = token.issue()
         await provisioning.insert_token(
             conn, account_id=account, label="test", hash=issued.hash, scopes=frozenset({"messages:send"}),

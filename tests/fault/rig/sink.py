@@ -25,6 +25,7 @@ class Behaviour:
     fail_every = 0  # each n-th is answered `fail_status`
     fail_status = 500
     reset_every = 0  # at each n-th the connection is reset, unanswered
+    pattern: list[int] = []
 
 
 class Connection(asyncio.Protocol):
@@ -87,6 +88,10 @@ class Sink(Recorder):
             answer = wants.fail_status
         if wants.reset_every and number % wants.reset_every == 0:
             answer = None
+        silent = False
+        if wants.pattern:
+            turn = wants.pattern[number % len(wants.pattern)]
+            answer, silent = (turn if turn > 0 else None), turn < 0
         hook_id = headers.get("webhook-id", "")
         msg_id, _, n = hook_id.rpartition("-")
         record = json.loads(body)
@@ -98,7 +103,9 @@ class Sink(Recorder):
         if answer is not None and 200 <= answer < 300 and int(n) >= 2 and msg_id not in self._finals:
             self._finals.add(msg_id)
             self.count("final")
-        if answer is None:
+        if silent:
+            self.count("silence")
+        elif answer is None:
             connection.transport.abort()
         elif wants.answer_s:
             asyncio.get_running_loop().call_later(wants.answer_s, connection.answer, answer)

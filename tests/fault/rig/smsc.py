@@ -13,18 +13,24 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from rig.long_texts import named, reference
 from rig.recording import Recorder, main
 
+from trunkline.smpp.codec import encode
 from trunkline.smpp.errors import NotSent
-from trunkline.smpp.pdu import Bind, DeliverSm, SubmitSm
+from trunkline.smpp.pdu import Bind, DeliverSm, GenericNack, SubmitSm
 from trunkline.smpp.smsc import Server, SmscHandler, SmscSession, serve
 from trunkline.smpp.timers import Timers
 from trunkline.smpp.wire import End
 
-_THROTTLED = 0x58
+_TLV_NOT_ALLOWED = 0xC1
+_VENDOR = 0x1400  # tags from here on
+_BURST = 1000  # receipts on their way at a time
 _RECEIPT = 4  # esm_class (SMPP 3.4 §5.2.12)
-_UDH = 0x40
 _AGAIN_S = 0.3
+_STATES = ("ACCEPTD", "ENROUTE", "DELIVRD", "UNDELIV", "REJECTD", "EXPIRED", "UNKNOWN", "BUFFERED")
+_FINAL = ("DELIVRD", "UNDELIV", "REJECTD", "EXPIRED")
+_DATES = ("2601010000", "1912312359", "9912312359", "700101000000", "2513320000")
 
 
 class Behaviour:
@@ -32,9 +38,14 @@ class Behaviour:
 
     status = 0  # of every answer
     answer_s = 0.0
+    statuses: dict[str, int] = {}  # of answers to single recipients; below 0: generic_nack with the status -n
     drop_every = 0  # each n-th submit_sm gets no answer; 1: none does
+    drop_receipts = False  # of those either
     hold_answers = False  # until release_answers
-    throttle_per_s = 0.0  # more than this many a second are answered ESME_RTHROTTLED
+    refuse_tlvs = False  # vendor TLVs are answered ESME_ROPTPARNOTALLWD
+    throttle_per_s = 0.0  # more than this many a second are refused
+    burst = 0.0  # 0: so many in each second of the clock; else a token bucket that holds so many
+    throttle_status = 0x58
     stat: str | None = "DELIVRD"  # null: no receipts
     receipt_s = 0.0  # after the answer; below 0: so long before it
     receipt_spread_s = 0.0  # ± at random around receipt_s
@@ -42,6 +53,7 @@ class Behaviour:
     shuffled = False  # receipts leave in any order, once 20 wait
     other_bind = False
     hold_receipts = False  # until release_receipts
+    chaos = False  # one to five receipts of any kind, one of them final, each once to three times, any dates
     id_form = "dec"  # of the id in receipts; the answer's is decimal
     part_answers: dict[str, list[int | None]] = {}  # by number of the part: of its submits, one after the other
     part_stats: dict[str, str | None] = {}  # by number of the part, instead of `stat`
@@ -97,15 +109,16 @@ class Smsc(Recorder):
         super().__init__(ledger)
         self.behaviour = Behaviour()
         self._port = settings.pop("port", 0)
+        self._next_id = settings.pop("first_id", 10_000_000)
         self._set(settings)
         self._links: list[Link] = []
         self._link_count = self._rid = self._submit_count = 0
-        self._next_id = settings.pop("first_id", 10_000_000)
         self._waiting: list[Any]
         self._unsent: deque[Receipt] = deque()
         self._held_receipts: list[Receipt] = []
         self._held_answers: list[tuple[Link, int, int, str]] = []
         self._second = (0, 0)
+        self._tokens, self._filled_at = 0.0, 0.0
         self._server: Server | None = None
         self._cut_inside = False
 
@@ -151,12 +164,14 @@ class Smsc(Recorder):
     def submitted(self, link: Link, session: SmscSession, pdu: SubmitSm) -> None:
         wants = self.behaviour
         self._submit_count += 1
-        status: int | None = wants.status
+        status: int | None = wants.statuses.get(pdu.destination_addr, wants.status)
         if wants.drop_every and self._submit_count % wants.drop_every == 0:
             status = None
         elif wants.throttle_per_s and not self._within_rate(wants.throttle_per_s):
-            status = _THROTTLED
-        ref, part_no, parts = _named(pdu)
+            status = wants.throttle_status
+        if wants.refuse_tlvs and any(tag >= _VENDOR for tag, _ in pdu.tlvs):
+            status = _TLV_NOT_ALLOWED
+        ref, part_no, parts = named(pdu)
         if scripted := wants.part_answers.get(str(part_no)):
             status = scripted.pop(0)
         smsc_id = ""
@@ -167,7 +182,7 @@ class Smsc(Recorder):
             status = None
         self.note(
             "submit", link=link.number, seq=pdu.sequence_number, to=pdu.destination_addr, ref=ref, part=part_no,
-            parts=parts, answer=status, id=smsc_id, concat=_reference(pdu),
+            parts=parts, answer=status, id=smsc_id, concat=reference(pdu),
         )  # fmt: skip
         if self._cut_inside:
             session.write_raw(b"\0\0\0\x1a\x80\0\0\x04\0\0")  # the start of a submit_sm_resp
@@ -178,9 +193,9 @@ class Smsc(Recorder):
 
     def _answer_and_tell(self, link: Link, pdu: SubmitSm, status: int | None, smsc_id: str) -> None:
         wants, loop = self.behaviour, asyncio.get_running_loop()
-        stat = wants.part_stats.get(str(_named(pdu)[1]), wants.stat)
-        wanted = smsc_id and stat and pdu.registered_delivery & 1
-        receipts = self._receipts(link, pdu, smsc_id, stat or "") if wanted else []
+        stat = wants.part_stats.get(str(named(pdu)[1]), wants.stat)
+        told = smsc_id and stat and pdu.registered_delivery & 1 and not (status is None and wants.drop_receipts)
+        receipts = self._receipts(link, pdu, smsc_id, stat or "") if told else []
         lag = wants.receipt_s + (random.uniform(-1, 1) * wants.receipt_spread_s if wants.receipt_spread_s else 0.0)
         first = min(lag, 0.0)
         if receipts and lag < 0 and not wants.hold_receipts:
@@ -201,9 +216,20 @@ class Smsc(Recorder):
 
     def _answer(self, link: Link, sequence: int, status: int, smsc_id: str) -> None:
         if link in self._links and link.session is not None:
-            link.session.answer_submit(sequence, status, smsc_id)
+            if status < 0:
+                link.session.write_raw(encode(GenericNack(sequence, -status)))
+            else:
+                link.session.answer_submit(sequence, status, smsc_id)
 
     def _within_rate(self, per_s: float) -> bool:
+        if self.behaviour.burst:
+            now = asyncio.get_running_loop().time()
+            self._tokens = min(self.behaviour.burst, self._tokens + (now - self._filled_at) * per_s)
+            self._filled_at = now
+            if self._tokens < 1 - 1e-9:
+                return False
+            self._tokens -= 1
+            return True
         second = int(asyncio.get_running_loop().time())
         self._second = (second, self._second[1] + 1 if self._second[0] == second else 1)
         return self._second[1] <= per_s
@@ -213,11 +239,16 @@ class Smsc(Recorder):
     def _receipts(self, link: Link, pdu: SubmitSm, smsc_id: str, stat: str) -> list[Receipt]:
         wants = self.behaviour
         shown = {"dec": smsc_id, "hex": f"{int(smsc_id):x}", "HEX": f"{int(smsc_id):X}"}[wants.id_form]
-        return [self._receipt(link, shown, pdu.destination_addr, pdu.source_addr, stat) for _ in range(wants.copies)]
+        stats = [stat] * wants.copies
+        if wants.chaos:
+            stats = [*random.choices(_STATES, k=random.randint(0, 4)), random.choice(_FINAL)]
+            stats = [stat for stat in stats for _ in range(random.randint(1, 3))]
+        return [self._receipt(link, shown, pdu.destination_addr, pdu.source_addr, stat) for stat in stats]
 
     def _receipt(self, link: Link | None, shown: str, source: str, destination: str, stat: str = "DELIVRD") -> Receipt:
         self._rid += 1
-        text = f"id:{shown} sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:{stat} err:000 text:"
+        date = random.choice(_DATES) if self.behaviour.chaos else "2601010000"
+        text = f"id:{shown} sub:001 dlvrd:001 submit date:2601010000 done date:{date} stat:{stat} err:000 text:"
         self.note("receipt", rid=self._rid, id=shown, to=source, stat=stat)
         pdu = DeliverSm(
             source_addr_ton=1, source_addr_npi=1, source_addr=source, destination_addr=destination, esm_class=_RECEIPT,
@@ -246,6 +277,8 @@ class Smsc(Recorder):
             return
         session = random.choice(links).session
         assert session is not None
+        if self.behaviour.chaos:
+            self.note("sent", rid=receipt.rid)
         try:
             session.deliver(receipt.pdu, receipt)
         except NotSent:
@@ -278,12 +311,20 @@ class Smsc(Recorder):
             self._answer(link, sequence, planned if status is None else status, smsc_id)
         return len(held)
 
-    async def do_release_receipts(self, last_first: bool = False) -> int:
-        """Sends what was held, and holds nothing more."""
+    async def do_release_receipts(self, last_first: bool = False, paced: bool = True) -> int:
+        """Sends what was held, as fast as it is answered or (`paced` false) all at once, and holds nothing more."""
         self.behaviour.hold_receipts = self.behaviour.shuffled = False
         held, self._held_receipts = self._held_receipts, []
-        for receipt in reversed(held) if last_first else held:
-            self._send(receipt)
+        if last_first:
+            held.reverse()
+        if self.behaviour.chaos:
+            random.shuffle(held)
+        for start in range(0, len(held), _BURST):
+            answered = self.counts["rok"] + _BURST // 2
+            for receipt in held[start : start + _BURST]:
+                self._send(receipt)
+            if paced and len(held) > start + _BURST:
+                await self.do_wait("rok", answered)
         return len(held)
 
     async def do_cut(self, how: str, links: int = 1000) -> int:
@@ -311,10 +352,14 @@ class Smsc(Recorder):
         else:
             await self.start()
 
-    async def do_bogus(self, count: int, to: str = "15559999999") -> None:
-        """Sends receipts with ids that were never given to anybody."""
+    async def do_bogus(self, count: int, to: str = "15559999999", first: int = 900_000_000_000) -> None:
+        """Sends receipts with ids that were never given to anybody (from `first` on: or not for this number), as fast
+        as they are answered."""
+        answered = self.counts["rok"]
         for number in range(count):
-            self._send(self._receipt(None, str(900_000_000_000 + number), to, "12345"))
+            self._send(self._receipt(None, str(first + number), to, "12345"))
+            if number >= _BURST and number % 100 == 0:
+                await self.do_wait("rok", answered + number - _BURST)
 
     async def do_say(self, octets: str, source: str, to: str = "12345", esm_class: int = 0) -> None:
         """A handset sends a message, or a part of one, with these octets (hex). Sent again until it is answered OK."""
@@ -326,25 +371,15 @@ class Smsc(Recorder):
         )  # fmt: skip
         self._send(Receipt(self._rid, pdu, None))
 
-    async def do_links(self) -> int:
+    async def do_nack(self, sequence: int, status: int) -> int:
+        """Sends a generic_nack on every link, to whatever had this sequence number."""
+        for link in self._links:
+            assert link.session is not None
+            link.session.write_raw(encode(GenericNack(sequence, status)))
         return len(self._links)
 
-
-def _named(pdu: SubmitSm) -> tuple[str | None, int, int]:
-    """The request's name at the start of the text (the client puts it there), part and parts."""
-    text, part_no, parts = pdu.short_message, 1, 1
-    if pdu.esm_class & _UDH and text:
-        header = text[: text[0] + 1]
-        part_no, parts = header[-1], header[-2]
-        text = text[len(header) :]
-    name = text[:12].split(b" ")[0].decode("ascii", "replace")
-    return (name if name.startswith("r") and name[1:].isdigit() else None), part_no, parts
-
-
-def _reference(pdu: SubmitSm) -> str | None:
-    """The concatenation reference, in hex."""
-    text = pdu.short_message
-    return text[3 : text[0] - 1].hex() if pdu.esm_class & _UDH and text else None
+    async def do_links(self) -> int:
+        return len(self._links)
 
 
 if __name__ == "__main__":

@@ -277,6 +277,51 @@ def _never_back(run: _Run) -> Finding:
     return found
 
 
+def _money(run: _Run) -> Finding:
+    found = Finding("I11", "what is charged is the price of each accepted part, once, and balances agree")
+    charges = run.ledgers.rows("charge")
+    reserves = {row["msg_id"]: row for row in run.ledgers.rows("reserve")}
+    found.counts = {"charges": len(charges), "micro": sum(map(_cost, charges)), "reserves": len(reserves)}
+    taken = {(row["msg_id"], row["part_no"]) for row in run.ledgers.rows("ref")}
+    charged: Counter[tuple[str, int]] = Counter((row["msg_id"], row["part_no"]) for row in charges)
+    by_message: Counter[str] = Counter()
+    for row in charges:
+        message = run.messages.get(row["msg_id"])
+        name = run.name_of.get(row["msg_id"], row["msg_id"])
+        by_message[row["msg_id"]] += _cost(row)
+        if message is None or any(row[key] != message.get(key) for key in ("price_micro", "ptf_micro", "currency")):
+            found.breaches.append(f"{name} part {row['part_no']} was charged another price than it has")
+    for (msg_id, part_no), count in charged.items():
+        if count > 1:
+            found.breaches.append(f"{run.name_of.get(msg_id)} part {part_no} was charged {count} times")
+        if (msg_id, part_no) not in taken:
+            found.breaches.append(f"{run.name_of.get(msg_id)} part {part_no} was charged and never accepted")
+    for msg_id, part_no in sorted(taken - charged.keys()):
+        if run.messages.get(msg_id, {}).get("currency") is not None:
+            found.breaches.append(f"{run.name_of[msg_id]} part {part_no} was accepted and not charged")
+    for msg_id in reserves:
+        message = run.messages.get(msg_id)
+        if message is None or (message["status"] in (DELIVERED, FAILED) and not message["resubmitted"]):
+            found.breaches.append(f"{run.name_of.get(msg_id)} is over and still holds money")
+    for row in run.ledgers.rows("balance"):
+        purse = (row["kind"], row["subject_id"])
+        spent = sum(_cost(one) for one in charges if (one["kind"], one["subject_id"]) == purse)
+        held = sum(
+            one["held_micro"] - by_message[msg_id]
+            for msg_id, one in reserves.items()
+            if (one["kind"], one["subject_id"]) == purse
+        )
+        if row["left_micro"] < 0 or row["added_micro"] != row["left_micro"] + spent + held:
+            found.breaches.append(
+                f"purse {purse}: {row['added_micro']} added, {row['left_micro']} left, {spent} charged, {held} held"
+            )
+    return found
+
+
+def _cost(row: Line) -> int:
+    return int(row["price_micro"] + row["ptf_micro"])
+
+
 _CHECKS: tuple[Callable[[_Run], Finding], ...] = (
     _accepted_is_stored,
     _one_final_state,
@@ -288,6 +333,7 @@ _CHECKS: tuple[Callable[[_Run], Finding], ...] = (
     _final_is_told,
     _repeats,
     _never_back,
+    _money,
 )
 
 

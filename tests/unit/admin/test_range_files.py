@@ -7,7 +7,8 @@ import datetime as dt
 import pytest
 
 from trunkline.admin.document import Mistaken
-from trunkline.admin.ranges import BadLines, read_ranges
+from trunkline.admin.lines import BadLines
+from trunkline.admin.ranges import read_ranges
 from trunkline.store.numbers import IncomingRange
 
 

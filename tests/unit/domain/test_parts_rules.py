@@ -87,6 +87,7 @@ def test_all_delivered_in_any_order() -> None:
         (3, told((D, 0)), False, 802),
         (3, told((U, 704)), True, 802),
         (3, told((S, 0), (S, 0)), False, 703),
+        (3, told((S, 0), (S, 0)), True, 905),
     ],
 )
 def test_overdue(parts: int, outcomes: list[Outcome], not_understood: bool, code: int) -> None:

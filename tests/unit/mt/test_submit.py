@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from trunkline.carriers.dialect import PLAIN, Dialect
+from trunkline.carriers.dialect import PLAIN, Dialect, from_mapping
 from trunkline.domain.provisioning import PlanId
 from trunkline.mt.submit import submits, tickets
+from trunkline.smpp.pdu import SubmitSm
 from trunkline.store.queue import Claimed, Content
 from trunkline.text.segment import Encoding
 
@@ -67,3 +68,46 @@ def test_tickets_of_what_is_not_submitted_here() -> None:
     found = tickets(claimed(0b101), content(TWO_OR_THREE, 3))
     assert [(t.part_no, t.parts, t.recipient) for t in found] == [(1, 3, "+15550002222"), (3, 3, "+15550002222")]
     assert [(t.part_no, t.parts, t.recipient) for t in tickets(claimed(1), None)] == [(1, 1, "")]
+
+
+def submitted(missing: int, body: str, parts: int, *, bare: bool = False, **settings: object) -> list[SubmitSm]:
+    dialect = from_mapping(settings)
+    found = submits(claimed(missing), content(body, parts), dialect, NOW, bare=bare)
+    return [pdu for pdu, _ in found]
+
+
+def test_what_the_carrier_wants_in_each_submit_sm() -> None:
+    (pdu,) = submitted(
+        1, "hi", 1, service_type="CMT", protocol_id=64, priority_flag=2, submit_tlvs={"0x1400": "3100", "0x1401": "32"}
+    )
+    assert (pdu.service_type, pdu.protocol_id, pdu.priority_flag) == ("CMT", 64, 2)
+    assert pdu.tlvs == ((0x1400, b"1\0"), (0x1401, b"2"))
+
+
+@pytest.mark.parametrize(
+    ("form", "written"), [("relative", "000000010000000R"), ("absolute", "260622010000000+"), ("none", "")]
+)
+def test_what_is_left_of_the_validity(form: str, written: str) -> None:
+    (pdu,) = submitted(1, "hi", 1, validity=form)
+    assert pdu.validity_period == written
+
+
+@pytest.mark.parametrize(("receipted", "asked"), [("all", [1, 1]), ("first", [1, 0]), ("last", [0, 1])])
+def test_receipts_are_asked_for_where_they_come(receipted: str, asked: list[int]) -> None:
+    assert [pdu.registered_delivery for pdu in submitted(0b11, TWO_OR_THREE, 2, receipted_parts=receipted)] == asked
+    assert submitted(1, "hi", 1, receipted_parts=receipted)[0].registered_delivery == 1
+
+
+def test_the_reference_tells_parts_apart() -> None:
+    """The last 16 bits of the id, and one more for each part: what the statement resolve_doubts compares with."""
+    one, two = submitted(0b11, TWO_OR_THREE, 2, user_message_reference=True)
+    assert [pdu.tlvs for pdu in (one, two)] == [((0x0204, b"\xf2\x0f"),), ((0x0204, b"\xf2\x10"),)]
+
+
+def test_once_more_without_what_the_text_can_do_without() -> None:
+    """SAR parameters are not among it: without them a part would be a message of its own."""
+    settings = {"user_message_reference": True, "submit_tlvs": {"0x1400": "00"}, "concatenation": "sar"}
+    bare = submitted(0b11, TWO_OR_THREE, 2, bare=True, **settings)
+    assert [[tag for tag, _ in pdu.tlvs] for pdu in bare] == [[0x020C, 0x020E, 0x020F]] * 2
+    whole = submitted(0b11, TWO_OR_THREE, 2, **settings)
+    assert [[tag for tag, _ in pdu.tlvs] for pdu in whole] == [[0x020C, 0x020E, 0x020F, 0x0204, 0x1400]] * 2

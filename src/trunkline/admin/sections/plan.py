@@ -8,7 +8,7 @@ from typing import Any
 
 from trunkline.admin import kinds
 from trunkline.admin.document import REQUIRED, Key, Table
-from trunkline.admin.sections import consent
+from trunkline.admin.sections import consent, terms
 from trunkline.admin.world import World
 from trunkline.domain.provisioning import PLAN_RATE_PER_S
 from trunkline.runtime.kinds import FLAG, TEXT, choice, integer
@@ -57,13 +57,30 @@ KEYS = (
         "SMS parts that a message may have; longer ones are refused.",
         shown="as many as its text takes",
     ),
+    Key("weight", integer(1, 100), 1, "Its share of a carrier, beside other plans of its priority."),
+    Key(
+        "messages_per_s",
+        integer(1, 1_000_000),
+        None,
+        "Messages a second that are sent at most; more wait in the queue.",
+        shown="as its carriers take them",
+    ),
+    *terms.KEYS,
     *consent.KEYS,
+    Key(
+        "callback_origins",
+        kinds.TEXTS,
+        None,
+        'Origins such as `"https://example.com"` that a `callbackUrl` may be of.',
+        shown="any",
+    ),
 )
 
 
 def read(table: Table) -> None:
     """Checks the table by itself."""
     table.read(KEYS)
+    terms.check(table)
     consent.check(table)
 
 
@@ -72,6 +89,9 @@ async def put(world: World, table: Table) -> None:
     values = table.values
     world.check_url(table, "dlr_url")
     world.check_url(table, "mo_url")
+    if values["callback_origins"] is not None:
+        origins = [world.origin(table, "callback_origins", one) for one in values["callback_origins"]]
+        values["callback_origins"] = sorted({one for one in origins if one is not None})
     account_id = world.account(table, "account")
     if not table.is_sound or account_id is None:
         return
@@ -84,7 +104,8 @@ async def put(world: World, table: Table) -> None:
         key = secrets.token_bytes(32)
         fields["hook_secrets"] = [seal(world.around.secret_key, key, hook_secret_place(fields["public_id"]))]
         world.secrets[fields["public_id"]] = "whsec_" + base64.b64encode(key).decode()
-    await world.put("plan", row_id, fields, f"{values['name']} ({fields['public_id']})")
+    row_id = await world.put("plan", row_id, fields, f"{values['name']} ({fields['public_id']})")
+    await terms.put(world, table, row_id, account_id)
 
 
 def _row_id(world: World, table: Table, account_id: int) -> tuple[int | None, bool]:
@@ -124,6 +145,9 @@ def _fields(values: dict[str, Any], account_id: int, before: dict[str, Any] | No
         "rate_per_s": values["rate_per_s"],
         "transliterate": values["transliterate"] == "gsm7",
         "max_segments": values["max_segments"],
+        "weight": values["weight"],
+        "messages_per_s": values["messages_per_s"],
         "consent": consent.stored(values),
+        "callback_origins": values["callback_origins"],
         "hook_secrets": before["hook_secrets"] if before else [],
     }

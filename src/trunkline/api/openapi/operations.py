@@ -85,9 +85,10 @@ _AT_THE_DOOR = (
 _VALIDATION = ("validation_failed", "unknown_field")
 _SEND_PROBLEMS = (
     *_VALIDATION, *_AT_THE_DOOR, "malformed_json", "single_message_only", "callback_url_refused",
-    "plan_incomplete_route", "plan_inactive", "plan_not_allowed", "sender_not_authorized", "destination_not_allowed",
-    "plan_not_provisioned", "sender_pending_approval", "idempotency_key_in_use", "record_too_large",
-    "unsupported_media_type", "sender_status_unrecognized", "idempotency_key_reused", "outcome_unknown",
+    "plan_incomplete_route", "plan_incomplete_price", "plan_inactive", "plan_not_allowed", "sender_not_authorized",
+    "destination_not_allowed", "plan_not_provisioned", "sender_pending_approval", "idempotency_key_in_use",
+    "record_too_large", "unsupported_media_type", "sender_status_unrecognized", "idempotency_key_reused",
+    "outcome_unknown",
 )  # fmt: skip
 
 SEND = Described(

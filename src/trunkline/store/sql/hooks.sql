@@ -106,7 +106,7 @@ FROM r
 -- name: acknowledged
 -- The usual end: every event of the batch was answered 2xx.
 WITH r AS (
-    SELECT * FROM unnest($1::acknowledged_hook[])
+    SELECT * FROM unnest($1::answered_hook[])
 ), gone AS (
     DELETE FROM hook_queue WHERE ctid = ANY (ARRAY(
         SELECT h.tid FROM r CROSS JOIN LATERAL (
@@ -124,8 +124,8 @@ WITH r AS (
             WHERE account_id = (SELECT account_id FROM plan p WHERE p.plan_id = g.plan_id) AND kind = g.kind
               AND url = g.url AND disabled_at IS NULL OFFSET 0) AS t))
 )
-INSERT INTO hook_attempt (plan_id, msg_id, n, tries, at, status, latency_ms)
-SELECT plan_id, msg_id, n, tries, (SELECT trunkline_now()), status, latency_ms FROM r
+INSERT INTO hook_attempt (plan_id, msg_id, n, tries, at, status, latency_ms, excerpt)
+SELECT plan_id, msg_id, n, tries, (SELECT trunkline_now()), status, latency_ms, excerpt FROM r
 
 -- name: overtaken
 -- Events that a later one of the same message overtook: they are not sent any more.
@@ -186,6 +186,13 @@ ORDER BY t.disabled_at, t.account_id, t.kind, t.url
 DELETE FROM hook_target
 WHERE account_id = $1 AND disabled_at IS NOT NULL AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR url = $3)
 RETURNING kind, url
+
+-- name: forget_dead
+-- Forgets dead letters of more than $1 days, replayed or not, some at a time.
+DELETE FROM hook_dead WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM hook_dead WHERE died_at < (SELECT trunkline_now()) - $1::int * interval '1 day'
+    ORDER BY died_at LIMIT 2000))
+RETURNING 1
 
 -- name: forget_unused
 -- Forgets what was known of URLs that are not configured any more: set again, they start afresh.

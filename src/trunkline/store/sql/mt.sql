@@ -1,7 +1,8 @@
 -- name: accept
 -- One batch of submissions in one commit: messages and their queue rows.
 WITH batch AS (
-    SELECT s.*, t.at + s.validity_s * interval '1 second' AS expires_at, s.due_at > t.now AS waits
+    SELECT s.*, NULL::bigint AS price_micro, NULL::bigint AS ptf_micro, NULL::text AS currency, NULL::smallint AS code,
+           t.at + s.validity_s * interval '1 second' AS expires_at, s.due_at > t.now AS waits
     FROM unnest($1::submission[]) AS s,
          (SELECT trunkline_now() AS now OFFSET 0) AS n,
          LATERAL (SELECT n.now, greatest(n.now, s.due_at) AS at) AS t
@@ -9,22 +10,33 @@ WITH batch AS (
 -- include: store_batch
 SELECT pg_notify('mt', '') WHERE $2::boolean
 
+-- name: accept_priced
+-- As accept, for a batch in which some have a price.
+WITH batch AS (
+    SELECT s.*, t.at + s.validity_s * interval '1 second' AS expires_at, s.due_at > t.now AS waits
+    FROM unnest($1::priced_submission[]) AS s,
+         (SELECT trunkline_now() AS now OFFSET 0) AS n,
+         LATERAL (SELECT n.now, greatest(n.now, s.due_at) AS at) AS t
+)
+-- include: store_batch
+SELECT pg_notify('mt', '') WHERE $2::boolean
+
 -- name: store_batch
--- A batch becomes messages and their queue rows.
+-- A batch becomes messages and, of those that may be sent, their queue rows.
 , stored AS (
     INSERT INTO msg (plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-                     mccmnc, encoding, parts, expires_at)
+                     mccmnc, encoding, parts, expires_at, price_micro, ptf_micro, currency)
     SELECT plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-           mccmnc, encoding, parts, expires_at
+           mccmnc, encoding, parts, expires_at, price_micro, ptf_micro, currency
     FROM batch
 ), queued AS (
     INSERT INTO mt_queue (carrier_id, plan_id, priority, msg_id, missing, parts, expires_at)
     SELECT carrier_id, plan_id, priority, msg_id, (1::bigint << parts) - 1, parts, expires_at
-    FROM batch WHERE waits IS NOT TRUE
+    FROM batch WHERE code IS NULL AND waits IS NOT TRUE
 ), later AS (
     INSERT INTO mt_later (plan_id, msg_id, due_at, carrier_id, priority, missing, parts, expires_at)
     SELECT plan_id, msg_id, due_at, carrier_id, priority, (1::bigint << parts) - 1, parts, expires_at
-    FROM batch WHERE waits
+    FROM batch WHERE code IS NULL AND waits
 )
 
 -- name: accept_keyed
@@ -34,16 +46,39 @@ SELECT pg_notify('mt', '') WHERE $2::boolean
 -- with this key (4), or the same one is just letting go of its locks, in whatever order. A key that was stored, and is
 -- not older than 24 h, gives no row (5). Returns those that were not stored, with the reason.
 WITH judged AS MATERIALIZED (
-    SELECT s.*,
-           CASE WHEN key IS NULL THEN 0
-                WHEN NOT pg_try_advisory_xact_lock(request_lock) THEN 3
-                WHEN NOT pg_try_advisory_xact_lock(key_lock) THEN 4
-                ELSE 0 END AS verdict
+    SELECT s.*, NULL::bigint AS price_micro, NULL::bigint AS ptf_micro, NULL::text AS currency, NULL::smallint AS code,
+-- include: key_verdict
     FROM unnest($1::submission[], $3::request_key[])
          AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
               encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, key, request_hash, request_lock,
               key_lock)
-), kept AS (
+)
+-- include: keep_keys
+-- include: store_batch
+-- include: keys_that_were_not_new
+
+-- name: accept_priced_keyed
+-- As accept_keyed, for a batch in which some have a price.
+WITH judged AS MATERIALIZED (
+    SELECT s.*,
+-- include: key_verdict
+    FROM unnest($1::priced_submission[], $3::request_key[])
+         AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
+              encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, price_micro, ptf_micro, currency,
+              code, key, request_hash, request_lock, key_lock)
+)
+-- include: keep_keys
+-- include: store_batch
+-- include: keys_that_were_not_new
+
+-- name: key_verdict
+           CASE WHEN key IS NULL THEN 0
+                WHEN NOT pg_try_advisory_xact_lock(request_lock) THEN 3
+                WHEN NOT pg_try_advisory_xact_lock(key_lock) THEN 4
+                ELSE 0 END AS verdict
+
+-- name: keep_keys
+, kept AS (
     INSERT INTO idempotency AS i (plan_id, key, request_hash, msg_id, parts, mccmnc, at)
     SELECT plan_id, key, request_hash, msg_id, parts, mccmnc, (SELECT trunkline_now())
     FROM judged WHERE key IS NOT NULL AND verdict = 0
@@ -63,7 +98,8 @@ WITH judged AS MATERIALIZED (
          LATERAL (SELECT n.now, greatest(n.now, s.due_at) AS at) AS t
     WHERE s.is_new
 )
--- include: store_batch
+
+-- name: keys_that_were_not_new
 SELECT msg_id, CASE verdict WHEN 0 THEN 5 ELSE verdict END AS verdict, NULL AS woken FROM chosen WHERE NOT is_new
 UNION ALL
 SELECT NULL, 0, pg_notify('mt', '')::text WHERE $2::boolean
@@ -82,7 +118,7 @@ SELECT pg_try_advisory_lock($1) AND pg_advisory_unlock($1)
 SELECT msg_id FROM msg
 WHERE plan_id = ANY($1::int[]) AND msg_id = ANY($2::uuid[])
 
--- name: lanes
+-- name: lane_scan
 -- Non-empty lanes (carrier, priority, plan) of a carrier by a loose index scan: one probe a lane, whatever its depth.
 WITH RECURSIVE lane AS (
     (SELECT priority, plan_id FROM mt_queue WHERE carrier_id = $1 ORDER BY priority DESC, plan_id DESC LIMIT 1)
@@ -93,15 +129,32 @@ WITH RECURSIVE lane AS (
         WHERE q.carrier_id = $1 AND (q.priority, q.plan_id) < (lane.priority, lane.plan_id)
         ORDER BY q.priority DESC, q.plan_id DESC LIMIT 1) AS next
 )
+
+-- name: lanes
+-- include: lane_scan
 SELECT priority, plan_id FROM lane LIMIT 5000
+
+-- name: depths
+-- How much each of a carrier's lanes holds, counted up to $2, and its first message.
+-- include: lane_scan
+SELECT lane.priority, lane.plan_id, held.count, head.msg_id
+FROM (SELECT * FROM lane LIMIT 200) AS lane
+CROSS JOIN LATERAL (
+    SELECT count(*) FROM (
+        SELECT FROM mt_queue q
+        WHERE q.carrier_id = $1 AND q.priority = lane.priority AND q.plan_id = lane.plan_id LIMIT $2) AS one) AS held
+CROSS JOIN LATERAL (
+    SELECT q.msg_id FROM mt_queue q
+    WHERE q.carrier_id = $1 AND q.priority = lane.priority AND q.plan_id = lane.plan_id
+    ORDER BY q.msg_id LIMIT 1) AS head
 
 -- name: claim
 -- The intent, committed before a byte goes to the carrier: rows leave the queue and stand in inflight, under the
 -- lease of this dispatcher ($2). $3..$6: lanes with the last msg_id already taken from each (an in-memory floor: the
 -- index entries of taken rows below it are not walked again while an old snapshot keeps them) and how many to look at.
--- $7: free window in parts; $8: the whole window is free, so that a message larger than it may be taken alone. $9: the
--- number of this claim, so that one whose answer was lost can be taken back. What is sent again after an unknown outcome
--- is taken alone: if it is what killed the dispatcher before, it takes no other with it.
+-- $7: room in parts; $8: a message of so many parts may be taken although it needs more room, alone. $9: the number of
+-- this claim, so that one whose answer was lost can be taken back. In the order of the queue. What is sent again after an
+-- unknown outcome is taken alone: if it is what killed the dispatcher before, it takes no other with it.
 WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder proves that it is his
     SELECT trunkline_now() AS now
 ), lane AS (
@@ -118,7 +171,7 @@ WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder
                 WHERE carrier_id = $1 AND priority = lane.priority AND plan_id = lane.plan_id AND msg_id > lane.after
                 ORDER BY msg_id LIMIT lane.take FOR UPDATE SKIP LOCKED) AS q
             WINDOW so_far AS (ORDER BY lane.turn, q.msg_id)) AS w
-        WHERE upto <= $7::int AND NOT again OR upto = parts AND (parts <= $7::int OR $8::boolean)))
+        WHERE upto <= $7::int AND NOT again OR upto = parts AND parts <= greatest($7::int, $8::int)))
     RETURNING plan_id, priority, msg_id, missing, tries, resubmitted, expires_at
 ), noted AS (
     INSERT INTO inflight (plan_id, msg_id, part_no, carrier_id, epoch, claim_no, claimed_at, tries, resubmitted)
@@ -128,6 +181,7 @@ WITH at AS MATERIALIZED (  -- one moment: the row's claimed_at is how its holder
     FROM gone CROSS JOIN generate_series(1, 63) AS part WHERE missing <> 1 AND (missing >> (part - 1)) & 1 = 1
 )
 SELECT plan_id, priority, msg_id, missing, tries, resubmitted, expires_at, (SELECT now FROM at) AS claimed_at FROM gone
+ORDER BY msg_id
 
 -- name: unclaim
 -- Claims whose answer was lost: what was committed of them never went to the carrier, and goes back to the queue.
@@ -195,7 +249,8 @@ SELECT c.n, m.sender, m.recipient, m.body, m.country, m.encoding, m.parts, m.sta
            WHERE o.plan_id = c.plan_id AND o.recipient = m.recipient AND o.sender = ANY (ARRAY['', m.sender])
            LIMIT 1) END IS TRUE AS opted_out,
        CASE WHEN c.plan_id = ANY ($5::int[])
-            THEN (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) END IS TRUE AS is_reply
+            THEN (SELECT true FROM keyword_reply r WHERE r.msg_id = c.msg_id) END IS TRUE AS is_reply,
+       m.price_micro, m.ptf_micro, m.currency
 FROM unnest($1::msg_key[]) WITH ORDINALITY AS c(plan_id, msg_id, n)
 CROSS JOIN LATERAL (
     SELECT * FROM msg WHERE msg.plan_id = c.plan_id AND msg.msg_id = c.msg_id AND msg.msg_id BETWEEN $2 AND $3 OFFSET 0) AS m
@@ -248,8 +303,9 @@ landed AS (
 )
 
 -- name: accepted_and_told
--- As accepted, for a batch in which some of the plans $5 want SENT told. That it is the message's first acceptance is for its
--- row to say: whoever gives it a sent_at tells, and of two that try at once the second finds it there.
+-- As accepted, for a batch in which some of the plans $5 want SENT told, or some parts ($7) cost something. That it is the
+-- message's first acceptance is for its row to say: whoever gives it a sent_at tells, and of two that try at once the second
+-- finds it there. That a part is charged once, its key.
 -- $3, $4: smallest and largest msg_id; $6: by which route and why, by position.
 WITH o AS (
     SELECT * FROM unnest($2::accepted_part[], $6::int[])
@@ -281,6 +337,11 @@ WITH o AS (
     RETURNING 1
 ), woken AS (
     SELECT pg_notify('hooks', '') AS said WHERE EXISTS (SELECT FROM told)
+), charged AS (
+    INSERT INTO charge (plan_id, msg_id, part_no, price_micro, ptf_micro, currency, country, at)
+    SELECT plan_id, msg_id, part_no, price_micro, ptf_micro, currency, country, (SELECT now FROM at)
+    FROM unnest($7::charged_part[]) ORDER BY plan_id, msg_id, part_no
+    ON CONFLICT DO NOTHING
 ), stored AS (
     INSERT INTO ref (carrier_id, canonical_id, recipient, plan_id, msg_id, part_no, parts, link_id, tries, resubmitted,
                      claimed_at, sent_at, routed)

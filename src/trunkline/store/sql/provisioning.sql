@@ -13,7 +13,7 @@ SELECT account_id, public_id, name, active, dlr_url, mo_url, rate_per_s FROM acc
 -- name: plans
 SELECT plan_id, public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
        priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-       max_segments, consent
+       max_segments, consent, callback_origins, weight, messages_per_s
 FROM plan ORDER BY plan_id;
 
 -- name: tokens
@@ -23,11 +23,12 @@ SELECT token_id, account_id, label, hash, scopes, plan_ids, networks, expires_at
 SELECT sender_id, plan_id, address, state FROM sender ORDER BY sender_id;
 
 -- name: carriers
-SELECT carrier_id, name, active, dialect FROM carrier ORDER BY carrier_id;
+SELECT carrier_id, name, active, dialect, rate_per_s FROM carrier ORDER BY carrier_id;
 
 -- name: links
 SELECT link_id, carrier_id, name, host, port, system_id, password, system_type, bind_mode, bind_count, send_window, tls,
-       timers, active
+       timers, active,
+       other_hosts, tls_ca, tls_identity, tls_server_name
 FROM link ORDER BY link_id;
 
 -- name: routes
@@ -46,6 +47,51 @@ FROM route WHERE active ORDER BY priority DESC, route_id;
 -- name: keywords
 SELECT keyword_id, plan_id, address, word, does, reply, active FROM keyword ORDER BY keyword_id;
 
+-- name: price_lists
+SELECT price_list_id, name, currency FROM price_list ORDER BY price_list_id;
+
+-- name: terms
+SELECT term_id, plan_id, price_list_id, prepaid, cap_micro, cap_per FROM term ORDER BY term_id;
+
+-- name: guards
+SELECT guard_id, plan_id, active, recipient_most, recipient_window_s, range_most, range_window_s, sequence_most,
+       sequence_window_s, velocity, blocked
+FROM guard ORDER BY guard_id;
+
+-- name: blocked_ranges
+SELECT blocked_range_id, prefix, note, active FROM blocked_range ORDER BY prefix;
+
+-- name: insert_price_list
+INSERT INTO price_list (name, currency) VALUES ($1, $2) RETURNING price_list_id;
+
+-- name: update_price_list
+UPDATE price_list SET (name, currency) = ROW($2, $3) WHERE price_list_id = $1 RETURNING price_list_id;
+
+-- name: insert_term
+INSERT INTO term (plan_id, price_list_id, prepaid, cap_micro, cap_per) VALUES ($1, $2, $3, $4, $5) RETURNING term_id;
+
+-- name: update_term
+UPDATE term SET (plan_id, price_list_id, prepaid, cap_micro, cap_per) = ROW($2, $3, $4, $5, $6)
+WHERE term_id = $1 RETURNING term_id;
+
+-- name: insert_guard
+INSERT INTO guard (plan_id, active, recipient_most, recipient_window_s, range_most, range_window_s, sequence_most,
+                   sequence_window_s, velocity, blocked)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10) RETURNING guard_id;
+
+-- name: update_guard
+UPDATE guard SET (plan_id, active, recipient_most, recipient_window_s, range_most, range_window_s, sequence_most,
+                  sequence_window_s, velocity, blocked)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11)
+WHERE guard_id = $1 RETURNING guard_id;
+
+-- name: insert_blocked_range
+INSERT INTO blocked_range (prefix, note, active) VALUES ($1, $2, $3) RETURNING blocked_range_id;
+
+-- name: update_blocked_range
+UPDATE blocked_range SET (prefix, note, active) = ROW($2, $3, $4) WHERE blocked_range_id = $1
+RETURNING blocked_range_id;
+
 -- name: insert_account
 INSERT INTO account (public_id, name, active, dlr_url, mo_url, rate_per_s) VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING account_id;
@@ -57,14 +103,15 @@ WHERE account_id = $1 RETURNING account_id;
 -- name: insert_plan
 INSERT INTO plan (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                   priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                  max_segments, consent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::jsonb) RETURNING plan_id;
+                  max_segments, consent, callback_origins, weight, messages_per_s)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::jsonb, $19, $20, $21)
+RETURNING plan_id;
 
 -- name: update_plan
 UPDATE plan SET (public_id, account_id, name, active, dlr_url, mo_url, at_least_once, resolve_after_s, validity_s,
                  priority, unknown_events, countries, hook_secrets, rate_per_s, sent_events, transliterate,
-                  max_segments, consent)
-    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::jsonb)
+                 max_segments, consent, callback_origins, weight, messages_per_s)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::jsonb, $20, $21, $22)
 WHERE plan_id = $1 RETURNING plan_id;
 
 -- name: insert_sender
@@ -74,20 +121,22 @@ INSERT INTO sender (plan_id, address, state) VALUES ($1, $2, $3) RETURNING sende
 UPDATE sender SET (plan_id, address, state) = ROW($2, $3, $4) WHERE sender_id = $1 RETURNING sender_id;
 
 -- name: insert_carrier
-INSERT INTO carrier (name, active, dialect) VALUES ($1, $2, $3::jsonb) RETURNING carrier_id;
+INSERT INTO carrier (name, active, dialect, rate_per_s) VALUES ($1, $2, $3::jsonb, $4) RETURNING carrier_id;
 
 -- name: update_carrier
-UPDATE carrier SET (name, active, dialect) = ROW($2, $3, $4::jsonb) WHERE carrier_id = $1 RETURNING carrier_id;
+UPDATE carrier SET (name, active, dialect, rate_per_s) = ROW($2, $3, $4::jsonb, $5) WHERE carrier_id = $1 RETURNING carrier_id;
 
 -- name: insert_link
 INSERT INTO link (carrier_id, name, host, port, system_id, password, system_type, bind_mode, bind_count, send_window, tls,
-                  timers, active)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13) RETURNING link_id;
+                  timers, active,
+                  other_hosts, tls_ca, tls_identity, tls_server_name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17) RETURNING link_id;
 
 -- name: update_link
 UPDATE link SET (carrier_id, name, host, port, system_id, password, system_type, bind_mode, bind_count, send_window, tls,
-                 timers, active)
-    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::jsonb, $14)
+                 timers, active,
+                 other_hosts, tls_ca, tls_identity, tls_server_name)
+    = ROW($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::jsonb, $14, $15, $16, $17, $18)
 WHERE link_id = $1 RETURNING link_id;
 
 -- name: insert_route
@@ -107,6 +156,16 @@ INSERT INTO keyword (plan_id, address, word, does, reply, active) VALUES ($1, $2
 -- name: update_keyword
 UPDATE keyword SET (plan_id, address, word, does, reply, active) = ROW($2, $3, $4, $5, $6, $7)
 WHERE keyword_id = $1 RETURNING keyword_id;
+
+-- name: receivers
+SELECT receiver_id, account_id, plan_id, origin, credentials FROM receiver ORDER BY receiver_id;
+
+-- name: insert_receiver
+INSERT INTO receiver (account_id, plan_id, origin, credentials) VALUES ($1, $2, $3, $4) RETURNING receiver_id;
+
+-- name: update_receiver
+UPDATE receiver SET (account_id, plan_id, origin, credentials) = ROW($2, $3, $4, $5)
+WHERE receiver_id = $1 RETURNING receiver_id;
 
 -- name: insert_token
 -- $7: seconds from now, null for a token without end. By trunkline_now(), as it is checked.

@@ -32,9 +32,10 @@ BEGIN
         OR NOT has_table_privilege('trunkline_reader', 'mo', 'SELECT')
         OR NOT has_table_privilege('trunkline_reader', 'ref', 'SELECT')
         OR NOT has_table_privilege('trunkline_reader', 'idempotency', 'SELECT')
+        OR NOT has_table_privilege('trunkline_reader', 'charge', 'SELECT')
         OR NOT has_table_privilege('trunkline_reader', 'clock', 'SELECT')
         OR NOT has_column_privilege('trunkline_reader', 'plan', 'account_id', 'SELECT') THEN
-        GRANT SELECT ON msg, mo, ref, idempotency, clock TO trunkline_reader;
+        GRANT SELECT ON msg, mo, ref, idempotency, charge, clock TO trunkline_reader;
         GRANT SELECT (plan_id, account_id) ON plan TO trunkline_reader;
     END IF;
 END $$;
@@ -44,7 +45,7 @@ END $$;
 SET ROLE trunkline_reader;
 
 -- name: is_held
-SELECT bool_and(row_security_active(name)) FROM unnest('{msg,mo,ref,idempotency,plan}'::regclass[]) AS name;
+SELECT bool_and(row_security_active(name)) FROM unnest('{msg,mo,ref,idempotency,charge,plan}'::regclass[]) AS name;
 
 -- name: show
 -- $1 account

@@ -6,13 +6,19 @@ settled AS (
     UPDATE msg m
     SET status = t.status, error_code = t.error_code, final_at = (SELECT trunkline_now()),
         sent_at = coalesce(m.sent_at, t.sent_at), late = m.status IS NOT NULL,
+        mccmnc = coalesce(t.mccmnc, m.mccmnc),
         resubmitted = m.resubmitted OR t.resubmitted
     FROM move t
     WHERE m.plan_id = ANY(ARRAY(SELECT plan_id FROM move)) AND m.msg_id = ANY(ARRAY(SELECT msg_id FROM move))
       AND m.msg_id BETWEEN $1 AND $2
       AND m.plan_id = t.plan_id AND m.msg_id = t.msg_id
       AND (m.status IS NULL OR (/* guard */ AND m.final_at > (SELECT trunkline_now()) - /* late window */))
-    RETURNING m.plan_id, m.msg_id, m.account_id, m.callback_url, m.status, m.late
+    RETURNING m.plan_id, m.msg_id, m.account_id, m.callback_url, m.status, m.late, m.currency
+), freed AS (  -- what it holds of a purse is looked at from now on
+    UPDATE reserve SET due_at = (SELECT trunkline_now()) WHERE ctid = ANY (ARRAY(
+        SELECT r.tid FROM settled s CROSS JOIN LATERAL (
+            SELECT ctid AS tid FROM reserve WHERE plan_id = s.plan_id AND msg_id = s.msg_id OFFSET 0) AS r
+        WHERE s.currency IS NOT NULL))
 ), told AS (
     INSERT INTO hook_queue (plan_id, origin, due_at, msg_id, n, configured, url)
     SELECT s.plan_id, lower(split_part(u.url, '/', 1) || '//' || split_part(split_part(u.url, '/', 3), '?', 1)), (SELECT trunkline_now()),
@@ -28,8 +34,12 @@ settled AS (
 )
 
 -- name: apply
+-- $5: whether the messages have several parts, whose receipts may have told the network.
 WITH move AS (
-    SELECT * FROM unnest($4::final_move[])
+    SELECT t.*, CASE WHEN $5::boolean THEN
+               (SELECT max(o.mccmnc) FROM part_outcome o WHERE o.plan_id = t.plan_id AND o.msg_id = t.msg_id)
+           END AS mccmnc
+    FROM unnest($4::final_move[]) AS t
 ),
 -- include: settle
 SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
@@ -38,9 +48,9 @@ SELECT plan_id, msg_id, (SELECT count(*) FROM woken) FROM settled
 -- Receipts ($5) of a carrier ($4) with the moves they cause: one that decides about its message (decides = 1) moves it,
 -- one about a part of several (2) is counted, and looked at after the commit. $6: parked rows that found their message.
 WITH r AS (
-    SELECT * FROM unnest($5::matched_receipt[]) WITH ORDINALITY
+    SELECT * FROM unnest($5::told_receipt[]) WITH ORDINALITY
 ), move AS (
-    SELECT plan_id, msg_id, status, error_code, sent_at, resubmitted FROM r WHERE decides = 1
+    SELECT plan_id, msg_id, status, error_code, sent_at, resubmitted, mccmnc FROM r WHERE decides = 1
 ),
 -- include: settle
 , kept AS (
@@ -50,12 +60,14 @@ WITH r AS (
            err, status, error_code
     FROM r
 ), counted AS (
-    INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at)
+    INSERT INTO part_outcome (plan_id, msg_id, part_no, status, error_code, at_submit, at, mccmnc)
     SELECT plan_id, msg_id, part_no, status, error_code, false,
-           (SELECT trunkline_now()) + ordinality * interval '1 microsecond'  -- which of them came first matters
+           (SELECT trunkline_now()) + ordinality * interval '1 microsecond',  -- which of them came first matters
+           mccmnc
     FROM r WHERE decides = 2
     ON CONFLICT (plan_id, msg_id, part_no) DO UPDATE
-        SET status = EXCLUDED.status, error_code = EXCLUDED.error_code, at_submit = false, at = EXCLUDED.at
+        SET status = EXCLUDED.status, error_code = EXCLUDED.error_code, at_submit = false, at = EXCLUDED.at,
+            mccmnc = coalesce(EXCLUDED.mccmnc, part_outcome.mccmnc)
         WHERE part_outcome.status IN (/* SENT */, /* UNKNOWN */)
 ), unparked AS (
     DELETE FROM parked WHERE park_id = ANY($6::bigint[])

@@ -74,7 +74,7 @@ SELECT q.n, q.url, q.tries, q.due_at, q.due_at <= (SELECT trunkline_now()) AS is
 FROM hook_queue q WHERE q.plan_id = $1 AND q.msg_id = $2;
 
 -- name: hook_attempts
-SELECT n, tries, at, status, failure, latency_ms, next_at FROM hook_attempt WHERE plan_id = $1 AND msg_id = $2;
+SELECT n, tries, at, status, failure, latency_ms, excerpt, next_at FROM hook_attempt WHERE plan_id = $1 AND msg_id = $2;
 
 -- name: hooks_dead
 SELECT n, url, tries, reason, died_at, replayed_at FROM hook_dead WHERE plan_id = $1 AND msg_id = $2;
