@@ -128,12 +128,14 @@ async def _all_closed() -> AsyncIterator[None]:
         opened.append(await connect(*values, **more))
         return opened[-1]
 
-    with patch.object(db, "connect", noted):
-        yield
-    for conn in opened:
-        if not conn.is_closed():
-            conn.terminate()
-    await clock.sleep(0)  # their transports end in the loop's next turn
+    try:
+        with patch.object(db, "connect", noted):
+            yield
+    finally:
+        for conn in opened:
+            if not conn.is_closed():
+                conn.terminate()
+        await clock.sleep(0)  # their transports end in the loop's next turn
 
 
 @asynccontextmanager
