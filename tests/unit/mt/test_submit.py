@@ -99,7 +99,7 @@ def test_receipts_are_asked_for_where_they_come(receipted: str, asked: list[int]
 
 
 def test_the_reference_tells_parts_apart() -> None:
-    """0xF20F and 0x805F of the id, exclusive or, by 40503, and one more for each part: as resolve_doubts compares it."""
+    """0xF20F and 0x805F of the id, exclusive or, by 40503; one more for each part: as resolve_doubts compares it."""
     one, two = submitted(0b11, TWO_OR_THREE, 2, user_message_reference=True)
     assert [pdu.tlvs for pdu in (one, two)] == [((0x0204, b"\xef\x30"),), ((0x0204, b"\xef\x31"),)]
 
