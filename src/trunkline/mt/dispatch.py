@@ -163,7 +163,7 @@ class Dispatch:
 
     def _wait_s(self) -> float:
         now = self._loop.time()
-        wait_s = 0.05 if self._outbox else _POLL_S
+        wait_s = 0.05 if self._outbox or self._outcomes.unstored else _POLL_S
         if self._paused(now):
             wait_s = min(wait_s, max(self.objections.paused_until or now, self._late_until) - now)
         elif self._full and self.throttle.rate is not None and self.pool.free > len(self._outbox):
@@ -222,11 +222,13 @@ class Dispatch:
 
     def _room(self, now: float) -> int:
         """How many parts may be claimed: what the links take, and of what the carrier takes as much as is due soon."""
-        waiting = len(self._outbox)
-        free = min(self.pool.free - waiting, _CLAIM_MOST)
+        waiting, free, outstanding = len(self._outbox), self.pool.free, self.pool.outstanding
+        # A crash puts in doubt what is claimed and has no outcome in the database: at most twice what the windows hold.
+        doubtful = waiting + outstanding + self._outcomes.unstored
+        free = min(free - waiting, 2 * (free + outstanding) - doubtful, _CLAIM_MOST)
         if self.throttle.rate is not None:
             free = min(free, self.throttle.room(clock.monotonic_s(), _AHEAD_S) - waiting)
-        return self.objections.room(free, waiting + self.pool.outstanding, now)
+        return self.objections.room(free, waiting + outstanding, now)
 
     def _alone_parts(self) -> int:
         """How many parts a message may have that comes although it needs more room: any number where the windows are

@@ -86,6 +86,11 @@ class Outcomes:
         self._ids = SeenIds()
         self._ids_told_at = 0.0
 
+    @property
+    def unstored(self) -> int:
+        """How many parts are reported, and still stand in inflight."""
+        return sum(gather.unwritten for gather in (self.accepts, self.endings, self.doubts, self.cuts))
+
     async def drained(self) -> None:
         """Returns once everything reported so far is stored."""
         await self.accepts.drained()

@@ -43,6 +43,11 @@ class Gather(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def unwritten(self) -> int:
+        """How many items were taken and are not written yet."""
+        return len(self._items) + self._writing
+
     async def run(self) -> None:
         """Writes batch after batch until cancelled."""
         while True:
