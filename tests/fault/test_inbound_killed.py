@@ -19,7 +19,8 @@ class Size:
     kills: int
 
 
-@sizes(Size(20, 1), Size(300, 8), 90)
+# Few kills: a child that dies again and again is started ever later, after 1 s, 2, 4 … 32.
+@sizes(Size(20, 1), Size(300, 6), 200)
 def test_killed_between_parts(size: Size, folder: Path, database: str) -> None:
     """Parts come in any order, some of them twice; what was not answered comes again on other binds."""
 
@@ -45,7 +46,7 @@ def test_killed_between_parts(size: Size, folder: Path, database: str) -> None:
             assert await fetchval(it.database, "SELECT count(*) FROM mo") == 2 * wanted
             assert await fetchval(it.database, "SELECT count(*) FROM mo_part WHERE joined_at IS NULL") == 0
 
-    trial(main())
+    trial(main(), 180)
 
 
 def test_killed_before_the_answers(folder: Path, database: str) -> None:
