@@ -29,8 +29,9 @@ def test_carrier_down(size: Size, folder: Path, database: str) -> None:
 
     async def main() -> None:
         async with installation(folder, database) as it:
+            seen = len(it.serve.events)
             await it.smsc.ask("listen", wanted=False)
-            await it.serve.event("link.closed")
+            await it.serve.event("link.closed", after=seen)
             client = await it.client()
             later = await it.client(senders=1, fields={"sendAt": due_at.isoformat()})
             await client.ask("send", count=size.count)

@@ -34,7 +34,7 @@ class Process:
         self.folder = folder
         self.told: dict[str, Any] = {}
         self.events: list[dict[str, Any]] = []
-        self._watching: list[tuple[dict[str, Any], int, asyncio.Future[dict[str, Any]]]] = []
+        self._watching: list[tuple[dict[str, Any], asyncio.Future[dict[str, Any]]]] = []
         self._reading: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
 
@@ -76,19 +76,21 @@ class Process:
                 except ValueError:
                     event = {"event": "text", "text": line.decode(errors="replace").rstrip()}
                 self.events.append(event)
-                for wanted, after, future in self._watching:
-                    if len(self.events) > after and not future.done() and _agrees(event, wanted):
+                for wanted, future in self._watching:
+                    if not future.done() and _agrees(event, wanted):
                         future.set_result(event)
 
-    async def event(self, name: str, *, after: int | None = None, **fields: Any) -> dict[str, Any]:
-        """The next event of the log with this name and these fields; with `after`, one from that place on."""
+    async def event(self, name: str, *, after: int, **fields: Any) -> dict[str, Any]:
+        """The first event from this place of the log on with this name and these fields.
+
+        The place is taken before what is to cause the event: it may be read before one begins to wait for it.
+        """
         wanted = {"event": name, **fields}
-        if after is not None:
-            for event in self.events[after:]:
-                if _agrees(event, wanted):
-                    return event
+        for event in self.events[after:]:
+            if _agrees(event, wanted):
+                return event
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._watching.append((wanted, len(self.events), future))
+        self._watching.append((wanted, future))
         return await asyncio.wait_for(future, 60)
 
     def pid(self, child: str) -> int:

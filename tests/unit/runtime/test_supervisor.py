@@ -37,7 +37,7 @@ async def main():
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     parent.ready()
     await stop.wait()
-    print("drained", os.getpid(), flush=True)
+    os.write(1, f"drained {os.getpid()}\\n".encode())  # in one piece: the other child writes to the same pipe
     await parent.close()
 
 asyncio.run(main())
