@@ -112,7 +112,7 @@ async def trip(conn: Connection, epoch: int, ids: MsgIds, number: int, costs: Co
         for f in found
     ]
     await costs.of("settle", settling.apply_receipts(conn, CARRIER, told, [], wake=False))
-    origin_from = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+    origin_from = hooks.Place.before(dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
     due = await costs.of("due", hooks.due(conn, [(PLAN, ORIGIN, origin_from, BATCH)]))
     assert len(due) == BATCH
     await costs.of("records", hooks.finals(conn, due))

@@ -70,6 +70,33 @@ def test_an_event_under_way_is_not_given_again_and_is_after_a_crash(database: st
     asyncio.run(main())
 
 
+def test_an_event_that_shows_late_is_not_left_behind(database: str) -> None:
+    """A lane with more behind is read on from the last event taken; a commit may put one before that place."""
+
+    async def main() -> None:
+        await queued(database, 1000)
+        holding = Holding(database)
+        task = asyncio.create_task(holding.run())
+        await until(lambda: len(holding.buckets) == BUCKETS)
+        conn = await connect(database, name="test", hot=True)
+        claims = Claims(holding, lambda plan, origin: 1)
+        taken = await claims.take(conn)
+        late = await conn.fetchval(
+            "INSERT INTO hook_queue SELECT plan_id, origin, due_at - interval '1 second', gen_random_uuid(), n, tries,"
+            " configured, url FROM hook_queue LIMIT 1 RETURNING msg_id"
+        )
+        while more := await claims.take(conn):
+            taken += more
+        order = [hook.msg_id for hook in taken]
+        assert len(order) == len(set(order)) == 1001
+        assert order.index(late) < 1000
+        assert [one for one in order if one != late] == sorted(one for one in order if one != late)
+        await stopped(task, holding)
+        await conn.close()
+
+    asyncio.run(main())
+
+
 def test_lanes_are_shared_and_inherited(database: str) -> None:
     async def main() -> None:
         one, other = Holding(database), Holding(database)

@@ -300,7 +300,7 @@ class Depth:
         await hooks.lanes(conn)
 
     async def hook_due(self, conn: Any) -> None:
-        beginning = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+        beginning = hooks.Place.before(dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
         await hooks.due(conn, [(plan, f"https://{x}.example", beginning, 7) for plan in range(1, 6) for x in "abc"])
 
     async def events(self) -> list[Hook]:

@@ -15,7 +15,7 @@ from trunkline.domain.status import Status
 from trunkline.store import charges
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
-from trunkline.store.queue import columns
+from trunkline.store.queue import FIRST, columns
 
 _SQL = Queries("hooks")
 
@@ -40,6 +40,19 @@ class Hook(NamedTuple):
     url: str
     configured: bool
     disabled: bool = False  # its configured URL is
+
+
+class Place(NamedTuple):
+    """A place in the order of a lane: that of an event, or of none."""
+
+    due_at: dt.datetime
+    msg_id: UUID
+    n: int
+
+    @classmethod
+    def before(cls, due_at: dt.datetime) -> Place:
+        """The place before all that becomes due at a time."""
+        return cls(due_at, FIRST, -1)
 
 
 class Acknowledged(NamedTuple):
@@ -92,9 +105,10 @@ async def lanes(conn: Connection) -> list[HookLane]:
     return [HookLane(*row) for row in await conn.fetch(_SQL.lanes)]
 
 
-async def due(conn: Connection, lanes: Sequence[tuple[PlanId, str, dt.datetime, int]]) -> list[Hook]:
-    """Due events of lanes: (plan, origin, due at or after, at most so many)."""
-    return [Hook._make(row) for row in await conn.fetch(_SQL.due, *columns(lanes, 4))]
+async def due(conn: Connection, lanes: Sequence[tuple[PlanId, str, Place, int]]) -> list[Hook]:
+    """Due events of lanes: (plan, origin, behind which place, at most so many)."""
+    reads = [(plan_id, origin, *place, most) for plan_id, origin, place, most in lanes]
+    return [Hook._make(row) for row in await conn.fetch(_SQL.due, *columns(reads, 6))]
 
 
 async def finals(conn: Connection, hooks: Sequence[Hook]) -> dict[UUID, Record]:

@@ -17,7 +17,7 @@ from trunkline.domain.provisioning import PlanId
 from trunkline.runtime import clock, log
 from trunkline.store import hooks
 from trunkline.store.db import Connection, DatabaseError, Standing
-from trunkline.store.hooks import Hook
+from trunkline.store.hooks import Hook, Place
 from trunkline.webhooks.breaker import Breakers
 
 _log = log.get_logger()
@@ -28,6 +28,7 @@ _BEGINNING = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _FLOOR_LAG = dt.timedelta(seconds=2)
 _RESET_FLOORS_S = 5.0
 _LANES_KNOWN_S = 0.1
+_WHOLE_EVERY_S = 0.1
 _MOST = 512
 
 
@@ -90,14 +91,36 @@ class Holding:
 class _Lane:
     """One lane: what is under way of it, what waits for that, and from where on its index is read."""
 
-    __slots__ = ("behind_count", "behind_from", "floor", "open")
+    __slots__ = ("behind_count", "behind_from", "floor", "open", "reached", "whole_at")
 
     def __init__(self) -> None:
         self.floor = _BEGINNING
+        # The last event taken, if there were more behind it. Now and then all is read: commits become visible late.
+        self.reached: Place | None = None
+        self.whole_at = float("-inf")
         self.open: set[tuple[object, int]] = set()
         # Events that an earlier one of their message is before, and the first time among theirs.
         self.behind_count = 0
         self.behind_from: dt.datetime | None = None
+
+    def read(self, most: int, now: float) -> tuple[Place, int]:
+        """Behind which place to read for `most` events that are not under way, and how many rows."""
+        if self.reached is not None and self.behind_from is None and now - self.whole_at < _WHOLE_EVERY_S:
+            return self.reached, most
+        self.whole_at = now
+        # What is under way, or waits for that, is still in the queue and is read over.
+        count = most + len(self.open) + self.behind_count
+        self.behind_count, self.behind_from = 0, None
+        return Place.before(self.floor), count
+
+    def took(self, hook: Hook) -> None:
+        """An event that was read is under way."""
+        self.open.add((hook.msg_id, hook.n))
+        place = Place(hook.due_at, hook.msg_id, hook.n)
+        if self.reached is None or place > self.reached:
+            self.reached = place
+        else:  # it showed late, and others may have
+            self.whole_at = float("-inf")
 
     def must_wait(self, hook: Hook) -> bool:
         """Whether an earlier event of the message is under way: the receiver must not get the two at once."""
@@ -141,26 +164,25 @@ class Claims:
         if not chosen:
             return []
         self._just_ended.clear()
-        room: dict[tuple[PlanId, str], int] = {}
-        reads = []
-        for key, most in chosen:
-            lane = self._lanes.setdefault(key, _Lane())
-            room[key] = most
-            # What is under way, or waits for that, is still in the queue and is read over.
-            reads.append((*key, lane.floor, most + len(lane.open) + lane.behind_count))
-            lane.behind_count, lane.behind_from = 0, None
-        found = await hooks.due(conn, reads)
+        room = dict(chosen)
+        now = asyncio.get_running_loop().time()
+        reads = [(*key, *self._lanes.setdefault(key, _Lane()).read(most, now)) for key, most in chosen]
+        unread = {(plan_id, origin): count for plan_id, origin, _, count in reads}
         taken = []
-        for hook in found:
+        for hook in await hooks.due(conn, reads):
             key = (hook.plan_id, hook.origin)
+            unread[key] -= 1
             lane = self._lanes[key]
             event = (hook.msg_id, hook.n)
             if event in lane.open or event in self._just_ended or lane.must_wait(hook):
                 continue
             if room[key] > 0:
                 room[key] -= 1
-                lane.open.add(event)
+                lane.took(hook)
                 taken.append(hook)
+        for key, count in unread.items():
+            if count:
+                self._lanes[key].reached = None
         for key in {(hook.plan_id, hook.origin) for hook in taken}:
             self._breakers.went(key)
         if not taken:
@@ -187,6 +209,7 @@ class Claims:
             lane = self._lanes.get((hook.plan_id, hook.origin))
             if lane is not None:
                 lane.open.discard((hook.msg_id, hook.n))
+                lane.reached = None
         self._breakers.came_to_nothing({(hook.plan_id, hook.origin) for hook in taken})
 
     def busy(self) -> set[int]:

@@ -13,21 +13,22 @@ SELECT plan_id, origin, greatest(extract(epoch FROM due_at - (SELECT trunkline_n
 FROM lane LIMIT 10000
 
 -- name: due
--- Due events of some lanes, in the order in which they became due, from a floor on and at most so many each.
+-- Due events of some lanes, in the order in which they became due, behind a place and at most so many each.
 -- Nothing is written: which of them are under way the caller knows. `disabled`: its configured URL is (of each lane's
 -- account these are read once).
 WITH lane AS MATERIALIZED (
     SELECT l.*, (SELECT array_agg(kind || ' ' || url) FROM hook_target
                  WHERE account_id = (SELECT account_id FROM plan p WHERE p.plan_id = l.plan_id)
                    AND disabled_at IS NOT NULL) AS disabled
-    FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::int[]) AS l(plan_id, origin, after, take)
+    FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::uuid[], $5::smallint[], $6::int[])
+         AS l(plan_id, origin, due_at, msg_id, n, take)
 )
 SELECT h.plan_id, h.msg_id, h.n, h.tries, h.origin, h.due_at, h.url, h.configured,
        h.configured AND lane.disabled IS NOT NULL
        AND CASE h.n WHEN 0 THEN 'mo ' ELSE 'dlr ' END || h.url = ANY(lane.disabled) AS disabled
 FROM lane CROSS JOIN LATERAL (
     SELECT * FROM hook_queue
-    WHERE origin = lane.origin AND plan_id = lane.plan_id AND due_at >= lane.after
+    WHERE origin = lane.origin AND plan_id = lane.plan_id AND (due_at, msg_id, n) > (lane.due_at, lane.msg_id, lane.n)
       AND due_at <= (SELECT trunkline_now())
     ORDER BY due_at, msg_id, n LIMIT lane.take) AS h
 
