@@ -273,3 +273,26 @@ def test_long_messages_of_a_carrier_with_a_rate(database: str) -> None:
         assert await conn.fetchval("SELECT count(*) FROM attempt") == 0  # nothing was given back
 
     dispatching(database, scenario, window=20, rate_per_s=40)
+
+
+def test_what_waits_to_be_stored_takes_room(database: str) -> None:
+    """A crash leaves in doubt what stands in inflight, answered or not: never more than twice the windows (I5)."""
+
+    async def scenario(conn: asyncpg.Connection, pool: PlayedPool) -> None:
+        await fill(conn, 1, 200)
+        slow = conn.transaction()
+        await slow.start()
+        await conn.execute("LOCK TABLE ref IN EXCLUSIVE MODE")  # the answers of the carrier cannot be stored
+        pool.dispatch.wake()
+        looks = 0
+        while looks < 20:
+            looks += len(pool.submitted) == 40
+            pool.answer()
+            pool.dispatch.wake()
+            await clock.sleep(0.005)
+            assert len(pool.submitted) <= 40
+        assert await conn.fetchval("SELECT count(*) FROM inflight") == 40
+        await slow.rollback()
+        await pool.until(200)
+
+    dispatching(database, scenario, window=20)
