@@ -12,15 +12,14 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import random
-import resource
 import sys
 import time
 from collections.abc import Iterator
 
 import uvloop
+from loading import pauses, peak_mb
 
 from trunkline.admin.ranges import import_ranges
-from trunkline.runtime.clock import sleep
 from trunkline.store.db import connect
 from trunkline.store.embedded import scratch
 from trunkline.store.migrate import migrate
@@ -74,30 +73,12 @@ async def loaded(dsn: str, count: int) -> None:
         print(f"a look-up, {what}: {best:.2f} CPU-us (best of 5; of those at random {known / LOOKS:.0%} are known)")
 
 
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def timed(look: object, numbers: list[str]) -> float:
     """CPU microseconds each."""
     began = time.process_time()
     for number in numbers:
         look(number)  # type: ignore[operator]
     return (time.process_time() - began) / len(numbers) * 1e6
-
-
-async def pauses() -> tuple[float, int]:
-    """Until cancelled: the longest turn of the loop, in seconds, and how many took over 5 ms."""
-    longest, long_count = 0.0, 0
-    try:
-        while True:
-            began = time.perf_counter()
-            await sleep(0.001)
-            spent = time.perf_counter() - began - 0.001
-            longest = max(longest, spent)
-            long_count += spent > 0.005
-    except asyncio.CancelledError:
-        return longest, long_count
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-import resource
 import sys
 import time
 from collections import defaultdict
+
+from loading import peak_mb
 
 from trunkline.domain.guard import Guard, Limit, counters_of
 from trunkline.domain.ids import MsgIds
@@ -58,10 +59,6 @@ async def prices(dsn: str, conn: Connection, count: int) -> None:
     best = min(timed(watch, asked) for _ in range(5))
     print(f"a look-up: {best:.2f} CPU-us (best of 5)")
     await watch.close()
-
-
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def timed(watch: PriceWatch, asked: list[tuple[int, str, str, str]]) -> float:

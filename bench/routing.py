@@ -13,18 +13,17 @@ import asyncio
 import gc
 import multiprocessing
 import random
-import resource
 import sys
 import time
 from collections.abc import Iterator
 
 import uvloop
+from loading import pauses, peak_mb
 
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.provisioning import CarrierId, Plan, PlanId, Provisioning
 from trunkline.domain.routes import Route, Routes
 from trunkline.mt.route import Router
-from trunkline.runtime.clock import sleep
 from trunkline.store import routes as store
 from trunkline.store.db import connect, uuid_of
 from trunkline.store.embedded import scratch
@@ -127,24 +126,6 @@ def ask(routes: Routes, what: str) -> None:
                 choose(picture, *message)
             best = min(best, (time.process_time() - began) / len(asked) * 1e6)
         print(f"a choice, {what}, {how}: {best:.2f} CPU-us (best of 3), {len(routes._kept)} answers kept")
-
-
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-async def pauses() -> tuple[float, int]:
-    """Until cancelled: the longest turn of the loop, in seconds, and how many took over 5 ms."""
-    longest, long_count = 0.0, 0
-    try:
-        while True:
-            began = time.perf_counter()
-            await sleep(0.001)
-            spent = time.perf_counter() - began - 0.001
-            longest = max(longest, spent)
-            long_count += spent > 0.005
-    except asyncio.CancelledError:
-        return longest, long_count
 
 
 if __name__ == "__main__":

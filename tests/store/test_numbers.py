@@ -6,8 +6,10 @@ import asyncio
 import datetime as dt
 import io
 from collections.abc import Iterable
+from functools import partial
 
 import pytest
+from watching import watched
 
 from trunkline.admin.document import Mistaken
 from trunkline.admin.ranges import Imported, import_ranges
@@ -46,22 +48,7 @@ async def rows(conn: Connection) -> list[tuple[object, ...]]:
 
 @pytest.fixture
 def run(database: str):
-    """Runs a test with a connection and the watch, which has looked once."""
-
-    def run(test) -> None:
-        async def main() -> None:
-            conn = await db.connect(database, name="test")
-            watch = NumberWatch(database)
-            await watch.refresh()
-            try:
-                await test(conn, watch)
-            finally:
-                await watch.close()
-                await conn.close()
-
-        asyncio.run(main())
-
-    return run
+    return partial(watched, database, NumberWatch)
 
 
 def test_a_hundred_thousand_ranges_are_swapped_at_once(run, database: str) -> None:

@@ -6,14 +6,15 @@ import asyncio
 import json
 import random
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from test_provisioning_commands import Operator, operator
+from watching import watched
 
 from trunkline.admin.document import Mistaken
 from trunkline.admin.prices import Imported, import_prices
 from trunkline.domain.price import Price
-from trunkline.store import db
 from trunkline.store.db import Connection
 from trunkline.store.prices import PriceWatch
 
@@ -23,22 +24,7 @@ LIST, COUNT = 1, 20_000
 
 @pytest.fixture
 def run(database: str):
-    """Runs a test with a connection and the watch, which has looked once."""
-
-    def run(test) -> None:
-        async def main() -> None:
-            conn = await db.connect(database, name="test")
-            watch = PriceWatch(database)
-            await watch.refresh()
-            try:
-                await test(conn, watch)
-            finally:
-                await watch.close()
-                await conn.close()
-
-        asyncio.run(main())
-
-    return run
+    return partial(watched, database, PriceWatch)
 
 
 async def imported(conn: Connection, *lines: str, skip_bad: bool = False) -> Imported:
