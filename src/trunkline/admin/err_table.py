@@ -18,20 +18,23 @@ def read(text: str) -> tuple[dict[str, str], list[str]]:
     rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=";" if ";" in first_line else ",")
     table: dict[str, str] = {}
     mistakes: list[str] = []
-    for line, row in enumerate(rows, start=1):
-        cells = [cell.strip() for cell in row]
-        if not any(cells) or (line == 1 and [cell.lower() for cell in cells[:2]] == ["err", "code"]):
-            continue
-        if len(cells) < 2 or not cells[0]:
-            mistakes.append(f"line {line}: an error and its delivery code are wanted")
-            continue
-        try:
-            code = delivery_code(f"err_table.{cells[0]}", cells[1])
-        except ValueError as error:
-            mistakes.append(f"line {line}: {error}")
-            continue
-        if table.setdefault(cells[0], code) != code:
-            mistakes.append(f"line {line}: {cells[0]} has another code above")
+    try:
+        for line, row in enumerate(rows, start=1):
+            cells = [cell.strip() for cell in row]
+            if not any(cells) or (line == 1 and [cell.lower() for cell in cells[:2]] == ["err", "code"]):
+                continue
+            if len(cells) < 2 or not cells[0]:
+                mistakes.append(f"line {line}: an error and its delivery code are wanted")
+                continue
+            try:
+                code = delivery_code(f"err_table.{cells[0]}", cells[1])
+            except ValueError as error:
+                mistakes.append(f"line {line}: {error}")
+                continue
+            if table.setdefault(cells[0], code) != code:
+                mistakes.append(f"line {line}: {cells[0]} has another code above")
+    except csv.Error as error:
+        mistakes.append(f"line {rows.line_num}: {error}")
     if not table and not mistakes:
         mistakes.append("line 1: there is no error in it")
     return table, mistakes[:_SHOWN]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from trunkline.admin.lines import SHOWN, BadLines
+from trunkline.admin.lines import SHOWN, BadLines, Wrong, read_lines, time_of
 from trunkline.admin.tokens import Refused, one_called
 from trunkline.contract.send import SENDER
 from trunkline.domain.consent import ALL_SENDERS
@@ -29,10 +27,6 @@ class Imported(NamedTuple):
     line_count: int
     skipped: list[str]
     skipped_count: int
-
-
-class _Wrong(Exception):
-    """What is wrong with a line."""
 
 
 async def opt_out(
@@ -117,42 +111,19 @@ class _Reader:
 
     def read(self, lines: Iterable[str], bad: BadLines) -> Iterator[IncomingOptOut]:
         """The right ones; the wrong ones go to `bad`. Raises Mistaken for a header that does not say what follows."""
-        text = iter(lines)
-        header = next(text, "").removeprefix("\ufeff")
-        delimiter = max(",;\t", key=header.count)
-        self._check_header(names := [name.strip(' "\r\n').lower() for name in header.split(delimiter)], bad)
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
-        while True:
-            try:
-                fields = next(reader)
-                if fields:
-                    if len(fields) != len(names):
-                        raise _Wrong(f"{len(fields)} fields where the header has {len(names)}")
-                    found = self._opt_out(reader.line_num + 1, dict(zip(names, map(str.strip, fields), strict=True)))
-                    self.count, self.last_line = self.count + 1, found.line
-                    yield found
-            except StopIteration:
-                return
-            except (csv.Error, _Wrong) as wrong:
-                bad.add(reader.line_num + 1, str(wrong))
+        for found in read_lines(lines, bad, COLUMNS, self._check_header, self._opt_out):
+            self.count, self.last_line = self.count + 1, found.line
+            yield found
 
     def _check_header(self, names: list[str], bad: BadLines) -> None:
-        for name in names:
-            if name not in COLUMNS:
-                known = ", ".join(COLUMNS)
-                bad.add(1, f"there is no column {name!r}: the first line names the columns, of {known}")
-            elif names.count(name) > 1:
-                bad.add(1, f"the column {name!r} is there twice")
         if "recipient" not in names:
             bad.add(1, "a column `recipient` has to be there")
         if "plan" not in names and not self._given["plan"]:
             bad.add(1, "a column `plan` has to be there, or `--plan` says which it is for all lines")
-        if bad.count:
-            raise bad.mistaken()
 
-    def _opt_out(self, line: int, fields: Mapping[str, str]) -> IncomingOptOut:
-        """Raises _Wrong."""
-        given = self._given
+    def _opt_out(self, line: int, fields: Mapping[str, str], _: str) -> IncomingOptOut:
+        """Raises Wrong."""
+        given, fields = self._given, {name: value.strip() for name, value in fields.items()}
         try:
             number = number_of(fields["recipient"])
             sender = fields.get("sender", given["sender"])
@@ -160,10 +131,10 @@ class _Reader:
                 _sender(sender)
             return IncomingOptOut(
                 line, self._plan_id(fields.get("plan") or given["plan"]), number, sender,
-                _since(fields.get("since", "")), _why(fields.get("why") or given["why"]),
+                time_of("since", fields.get("since", "")), _why(fields.get("why") or given["why"]),
             )  # fmt: skip
         except Refused as refused:
-            raise _Wrong(str(refused)) from None
+            raise Wrong(str(refused)) from None
 
     def _plan_id(self, called: str) -> PlanId:
         known = self._plan_ids.get(called)
@@ -190,16 +161,6 @@ def _why(text: str) -> str:
     if not text or len(text) > _WHY_LIMIT or not text.isprintable():
         raise Refused(f"the reason must be 1 to {_WHY_LIMIT} printable characters")
     return text
-
-
-def _since(text: str) -> dt.datetime | None:
-    if not text:
-        return None
-    try:
-        at = dt.datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        raise _Wrong("since must be a date (2026-12-01, UTC), or a time as in RFC 3339") from None
 
 
 async def _plans(conn: Connection, plan: str | None) -> list[PlanId]:

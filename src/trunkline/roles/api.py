@@ -72,10 +72,7 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
     state = ServerState()
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
-        accepting = group.create_task(accepter.run(), name="accept")
-        leasing = group.create_task(limits.run(), name="limits")
-        watching = group.create_task(numbers.run(), name="numbers")
-        pricing = group.create_task(prices.run(), name="prices")
+        beside = [group.create_task(one.run()) for one in (accepter, limits, numbers, prices)]
         server = await loop.create_server(
             lambda: listener.protocol(config, state, {}, loop), sock=sock, ssl=config.ssl, backlog=2048
         )
@@ -87,16 +84,10 @@ async def run(context: Context, stop: asyncio.Event, sock: socket.socket) -> Non
         while state.connections and loop.time() < deadline:
             await clock.sleep(0.02)
         await accepter.drained()
-        accepting.cancel()
-        leasing.cancel()
-        watching.cancel()
-        pricing.cancel()
-    await accepter.close()
-    await leases.close()
-    await readers.close()
-    await writers.close()
-    await numbers.close()
-    await prices.close()
+        for task in beside:
+            task.cancel()
+    for one in (accepter, leases, readers, writers, numbers, prices):
+        await one.close()
 
 
 def _trouble(context: Context) -> str | None:
