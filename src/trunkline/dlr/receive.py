@@ -57,6 +57,10 @@ class Undecodable(NamedTuple):
     reason: str
 
 
+# Receipts without a message come in floods, and a statement holds a core until it is over: accepts wait for that.
+_PARKED_AT_ONCE = 32
+
+
 class Receiver:
     """Stores the receipts of one carrier."""
 
@@ -125,13 +129,13 @@ class Receiver:
             _RECEIPTS.of("not_understood").value += len(unread)
             _answer(unread)
         del unanswered[0]
-        if unknown:
-            rows = [_unparked(incoming, self._repeats_reference) for incoming in unknown]
-            await receipts.park(conn, self.carrier_id, rows)
-            self._parked.value += len(unknown)
-            _answer(unknown)
-            unanswered.clear()
-            await match.look(conn, self.carrier_id, [i.receipt.canonical_id for i in unknown])
+        while unknown:
+            some, unknown = unknown[:_PARKED_AT_ONCE], unknown[_PARKED_AT_ONCE:]
+            await receipts.park(conn, self.carrier_id, [_unparked(i, self._repeats_reference) for i in some])
+            self._parked.value += len(some)
+            _answer(some)
+            unanswered[:] = [unknown]
+            await match.look(conn, self.carrier_id, [i.receipt.canonical_id for i in some])
 
     async def _quarantine(self, batch: list[Undecodable]) -> None:
         try:

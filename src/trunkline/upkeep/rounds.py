@@ -27,9 +27,9 @@ from trunkline.upkeep.divert import Diverting
 
 _log = log.get_logger()
 _PARKED_H, _PARKED_MOST = 72, 200_000
-# Nearly all that a crash left is found at once; what is older is looked at now and then, since each receipt that waits
-# costs a look into every week's partition.
-_LOOK_SINCE_S, _LOOK_AGAIN_SINCE_S, _LOOKS = 20, 600, 15
+# Nearly all that a crash left is found at once: each receipt that waits is looked at twice. After that only now and
+# then, since in a flood of unknown ids a hundred thousand may wait.
+_LOOK_SINCE_S, _LOOK_AGAIN_SINCE_S, _LOOKS = 6, 600, 15
 _AHEAD_ALARM_DAYS = 3
 
 

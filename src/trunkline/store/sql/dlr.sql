@@ -21,12 +21,12 @@ FROM parked WHERE carrier_id = $1 AND canonical_id = ANY($2::text[]) ORDER BY pa
 
 -- name: orphans
 -- Receipts parked in the last $1 seconds whose part is known all the same: a crash came between a commit and the look
--- after it.
+-- after it. A part that was known an hour before its receipt came was found by the look before that.
 SELECT DISTINCT p.carrier_id, p.canonical_id FROM parked p
 WHERE p.received_at > (SELECT trunkline_now()) - $1::int * interval '1 second'
   AND p.received_at < (SELECT trunkline_now()) - interval '2 seconds'
   AND EXISTS (SELECT FROM ref r WHERE r.carrier_id = p.carrier_id AND r.canonical_id = p.canonical_id
-              AND r.sent_at > (SELECT trunkline_now()) - interval '35 days')
+              AND r.sent_at > p.received_at - interval '1 hour')
 LIMIT 1000
 
 -- name: resolve_doubts
@@ -35,7 +35,7 @@ LIMIT 1000
 -- response would have had it. Not before the receipt has waited two seconds: a response may still be on its way. Where
 -- the receipt repeats the part's user_message_reference (mt/submit has the same rule), it is about parts with that one
 -- only.
-WITH waiting AS MATERIALIZED (  -- first, since nearly always there is none
+WITH waiting AS MATERIALIZED (
     SELECT d.carrier_id, d.recipient, d.plan_id, d.msg_id, d.part_no, p.canonical_id, p.link_id, p.user_reference
     FROM doubt d
     JOIN parked p ON p.carrier_id = d.carrier_id AND p.received_at >= d.claimed_at
@@ -44,6 +44,7 @@ WITH waiting AS MATERIALIZED (  -- first, since nearly always there is none
                  (('x' || right(d.msg_id::text, 4))::bit(16) # ('x' || substr(d.msg_id::text, 20, 4))::bit(16))::bigint
                  * 40503 + d.part_no - 1) & 65535, true)
     WHERE p.received_at < (SELECT trunkline_now()) - interval '2 seconds'
+      AND EXISTS (SELECT FROM doubt)  -- asked before anything is joined: a hundred thousand receipts may wait
 ), pair AS (
     SELECT min(w.canonical_id) AS canonical_id, min(w.link_id) AS link_id, w.carrier_id,
            min(w.msg_id::text)::uuid AS msg_id, min(w.plan_id) AS plan_id, min(w.part_no) AS part_no
