@@ -14,11 +14,13 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from trunkline.runtime import files
 from trunkline.store.embedded import scratch
 from trunkline.store.migrate import migrate
 
 for _name in [name for name in os.environ if name.startswith("TRUNKLINE_")]:
     del os.environ[_name]  # a developer's settings are not the tests'
+files.allow_most()  # a process of the suite is the server and its thousand clients
 _GIVEN = os.environ.pop("DATABASE_URL", None)
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from trunkline.roles.process import ROLES
-from trunkline.runtime import clock, log
+from trunkline.runtime import clock, files, log
 from trunkline.runtime.scrape import MetricsListener
 from trunkline.runtime.secret import secret_key
 from trunkline.runtime.settings import Settings, SettingsError, as_environment, check_listeners
@@ -38,6 +38,7 @@ def run(
     all are ready; `extra` children run beside the roles; `environment` is added to all of theirs.
     Raises SettingsError, EmbeddedRefused, DatabaseRefused, SchemaUnknown, OSError (a port is taken): one line each.
     """
+    files.allow_most()
     check_listeners(settings)
     secret_key(settings)
     sock = _listening_socket(settings) if "api" in roles else None
