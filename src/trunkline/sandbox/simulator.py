@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
+from zlib import crc32
 
 import msgspec
 
@@ -246,6 +247,7 @@ class Simulator:
         handset, service = encode.source_address(source), encode.source_address(destination)
         self._reference += 1
         event = {"event": "mo", "from": source, "to": destination, "body": body}
+        home = self._bind_of(source)
         return [
             _Outgoing(
                 p.DeliverSm(
@@ -260,7 +262,7 @@ class Simulator:
                     short_message=part.short_message,
                 ),
                 event,
-                None,
+                home,
                 False,
             )
             for part in encode.encode_parts(body, reference=self._reference)
@@ -285,6 +287,11 @@ class Simulator:
             return home
         self._turn += 1
         return others[self._turn % len(others)] if others else None
+
+    def _bind_of(self, handset: str) -> SmscSession | None:
+        """The bind that a handset's messages come on. What comes on two binds within seconds is taken for a repeat, and
+        a person who says YES twice repeats nothing."""
+        return self.bound[crc32(handset.encode()) % len(self.bound)] if self.bound else None
 
     def _drain(self) -> None:
         for _ in range(len(self._waiting)):

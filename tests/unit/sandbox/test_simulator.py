@@ -272,6 +272,21 @@ def test_an_mo_waits_for_a_bind_and_is_over_once_it_is_taken():
     simulated(test, Reaction())
 
 
+def test_what_a_handset_says_comes_on_one_bind():
+    async def test(simulator, bind):
+        esmes = [Esme(), Esme(), Esme()]
+        for esme in esmes:
+            await bind(esme)
+        for n in range(30):
+            for _ in range(2):
+                assert await simulator.say(f"+155500022{n:02}", "12345", "YES")
+        heard = [[pdu.source_addr for (pdu,) in of(esme.events, "delivered")] for esme in esmes]
+        assert all(heard)
+        assert all(said.count(handset) == 2 for said in heard for handset in said)
+
+    simulated(test, Reaction())
+
+
 def test_an_mo_that_is_refused_for_good_is_over_as_well():
     async def test(simulator, bind):
         await bind(Esme(s.ESME_RX_P_APPN))
