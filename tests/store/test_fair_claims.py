@@ -192,6 +192,28 @@ def test_a_window_full_of_one_plans_parts_has_room_for_another(database: str) ->
     dispatching(database, scenario)
 
 
+@pytest.mark.parametrize("silence_s", [0.0, 3600.0])
+def test_news_after_a_silence_do_not_wait_for_company(
+    database: str, monkeypatch: pytest.MonkeyPatch, silence_s: float
+) -> None:
+    """After a small claim the next one gathers; what comes alone is claimed at once, what comes with others waits."""
+    monkeypatch.setattr("trunkline.mt.dispatch._GATHER_S", 3600)
+    monkeypatch.setattr("trunkline.mt.dispatch._SILENCE_S", silence_s)
+
+    async def scenario(conn: asyncpg.Connection, pool: PlayedPool) -> None:
+        await fill(conn, 1, 1)
+        pool.dispatch.wake()
+        await pool.reach(1)
+        await fill(conn, 2, 1)
+        pool.dispatch.wake()
+        if silence_s:
+            assert not pool.dispatch._news.is_set()
+        else:
+            await pool.reach(2)
+
+    dispatching(database, scenario)
+
+
 def test_plans_share_by_weight(database: str) -> None:
     async def scenario(conn: asyncpg.Connection, pool: PlayedPool) -> None:
         await fill(conn, 1, 1000)
