@@ -17,7 +17,7 @@ from trunkline.dlr import match
 from trunkline.dlr.oddities import Oddities
 from trunkline.domain.parts import NOT_UNDERSTOOD
 from trunkline.domain.provisioning import CarrierId
-from trunkline.runtime import log, metrics
+from trunkline.runtime import clock, log, metrics
 from trunkline.runtime.gather import Gather
 from trunkline.settle import apply as settle
 from trunkline.smpp.codec import encode
@@ -57,7 +57,8 @@ class Undecodable(NamedTuple):
     reason: str
 
 
-# Receipts without a message come in floods, and a statement holds a core until it is over: accepts wait for that.
+# Receipts without a message come in floods, and a statement holds a core until it is over: accepts wait for that. So
+# they are stored few at a time, and with pauses as long as that takes.
 _PARKED_AT_ONCE = 32
 
 
@@ -130,12 +131,15 @@ class Receiver:
             _answer(unread)
         del unanswered[0]
         while unknown:
+            began = clock.monotonic_s()
             some, unknown = unknown[:_PARKED_AT_ONCE], unknown[_PARKED_AT_ONCE:]
             await receipts.park(conn, self.carrier_id, [_unparked(i, self._repeats_reference) for i in some])
             self._parked.value += len(some)
             _answer(some)
             unanswered[:] = [unknown]
             await match.look(conn, self.carrier_id, [i.receipt.canonical_id for i in some])
+            if unknown:
+                await clock.sleep(clock.monotonic_s() - began)
 
     async def _quarantine(self, batch: list[Undecodable]) -> None:
         try:
