@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import multiprocessing
 import os
 import time
@@ -176,6 +177,9 @@ def main() -> None:
             await conn.close()
 
         asyncio.run(fill())
+        gc.collect()  # as in the processes (roles/process.py)
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         took, cpu, database = uvloop.run(_deliver(server.dsn, options.lanes, options.per_origin, options.events))
     here.send(None)
     receiver.join()
