@@ -44,11 +44,14 @@ class Visit:
         self.page.locator('.cm-content[contenteditable="true"]').filter(has_text="servicePlanId").fill(text)
 
     def send(self) -> tuple[str, int]:
-        """Where the request went, and the status of its answer as the page shows it."""
+        """Where the request went, and the status of its answer, once the page shows both it and its body: one that
+        follows too soon is overtaken on the page by what is still to be shown of this one."""
         with self.page.expect_response(lambda response: "/sendsms" in response.url) as expected:
             self.page.keyboard.press("Control+Enter")
         answer = expected.value
         self.page.get_by_text(f"{answer.status} {answer.status_text}").first.wait_for()
+        told = answer.json()
+        self.page.locator(".cm-content").filter(has_text=told.get("msgId") or told["detail"]).wait_for()
         return answer.url, answer.status
 
 
