@@ -142,6 +142,13 @@ class Depth:
                 batch[n] = submission._replace(key=RequestKey(f"key {n + 1}" if n % 4 == 0 else f"new {n}", b"x"))
         await queue.accept(conn, batch, wake=False)
 
+    async def accept_new_keys(self, conn: Any) -> None:
+        """Every third has a key."""
+        batch = self.submissions(None)
+        for n in range(0, len(batch), 3):
+            batch[n] = batch[n]._replace(key=RequestKey(f"newer {n}", b"x"))
+        await queue.accept(conn, batch, wake=False, keys_are_new=True)
+
     async def accept_priced(self, conn: Any) -> None:
         batch = [one._replace(terms=Terms(7500, 0, "EUR")) for one in self.submissions(None)]
         await queue.accept(conn, batch, wake=False)
@@ -382,6 +389,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.accept", Depth.accept, 13),
     ("mt.accept", Depth.accept_later, 16),
     ("mt.accept_keyed", Depth.accept_keyed, 20),
+    ("mt.accept_new_keys", Depth.accept_new_keys, 17),
     ("mt.accept_priced", Depth.accept_priced, 13),
     ("mt.which_stored", Depth.which_stored, 4),
     ("mt.lanes", Depth.lanes, 1),

@@ -14,6 +14,7 @@ from test_accept_outcomes import Beside, accepting, beside
 
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, RequestKey, Submission
+from trunkline.domain.terms import Terms
 from trunkline.mt import accept
 from trunkline.runtime.clock import wall_ms
 from trunkline.store import db, idempotency, queue
@@ -31,10 +32,22 @@ def asked(key: str | None, body: str = "hello", plan: int = 1) -> Submission:
     return submission if key is None else submission._replace(key=RequestKey(key, body.encode()))
 
 
-async def outcomes(conn: db.Connection, batch: Sequence[Submission]) -> list[Accepted]:
+async def outcomes(conn: db.Connection, batch: Sequence[Submission], **how: bool) -> list[Accepted]:
     """What one statement makes of a batch, at once: nothing here may wait."""
-    refused = await asyncio.wait_for(queue.accept(conn, batch, wake=False), 5)
+    refused = await asyncio.wait_for(queue.accept(conn, batch, wake=False, **how), 5)
     return [refused.get(one.msg_id, STORED) for one in batch]
+
+
+async def outcomes_in_the_end(conn: db.Connection, batch: Sequence[Submission]) -> list[Accepted]:
+    """The same, where the keys are taken for new at first, as the accepter does it."""
+    try:
+        return await outcomes(conn, batch, keys_are_new=True)
+    except queue.KeysNotNew:
+        return await outcomes(conn, batch)
+
+
+def priced(submission: Submission) -> Submission:
+    return submission._replace(terms=Terms(7500, 0, "EUR"))
 
 
 class Sessions:
@@ -69,11 +82,12 @@ def ran(dsn: str, main: Callable[[Sessions], Awaitable[None]]) -> None:
     asyncio.run(asyncio.wait_for(whole(), 60))
 
 
+@pytest.mark.parametrize("keys_are_new", [True, False])
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
-def test_a_key_in_work_in_another_session(database: str, end: str) -> None:
+def test_a_key_in_work_in_another_session(database: str, end: str, keys_are_new: bool) -> None:
     async def main(there: Sessions) -> None:
         await there.one.execute("BEGIN")
-        assert await outcomes(there.one, [asked("k", "k first")]) == [STORED]
+        assert await outcomes(there.one, [asked("k", "k first")], keys_are_new=keys_are_new) == [STORED]
         # The others of the batch do not wait for the end of it.
         batch = [asked("k", "k first"), asked("other", "x"), asked(None, "y")]
         assert await outcomes(there.other, batch) == [IN_USE, STORED, STORED]
@@ -122,18 +136,78 @@ def test_batches_with_the_same_keys_in_opposite_orders(database: str) -> None:
     ran(database, main)
 
 
-def test_two_sessions_race_for_a_hundred_keys(database: str) -> None:
+Ask = Callable[[db.Connection, Sequence[Submission]], Awaitable[list[Accepted]]]
+
+
+@pytest.mark.parametrize(
+    ("one_asks", "other_asks"),
+    [(outcomes, outcomes), (outcomes_in_the_end, outcomes_in_the_end), (outcomes_in_the_end, outcomes)],
+)
+def test_two_sessions_race_for_a_hundred_keys(database: str, one_asks: Ask, other_asks: Ask) -> None:
     async def main(there: Sessions) -> None:
         for number in range(15):
             keys = [f"r{number}k{n:03}" for n in range(100)]
             forth, back = [asked(key, key) for key in keys], [asked(key, key) for key in reversed(keys)]
-            one, other = await asyncio.gather(outcomes(there.one, forth), outcomes(there.other, back))
+            one, other = await asyncio.gather(one_asks(there.one, forth), other_asks(there.other, back))
             for first, second in zip(one, reversed(other), strict=True):
                 assert sorted((first, second))[0] == STORED
                 assert sorted((first, second))[1] in (IN_USE, REUSED, TAKEN)  # REUSED: see the statement
         assert await there.look.fetchval("SELECT count(*) FROM msg") == 1500
         assert await there.look.fetchval("SELECT count(*) FROM mt_queue") == 1500
         assert await there.look.fetchval("SELECT count(*) FROM idempotency i JOIN msg USING (msg_id)") == 1500
+
+    ran(database, main)
+
+
+@pytest.mark.parametrize("form", [lambda submission: submission, priced])
+def test_keys_that_are_taken_for_new(database: str, form: Callable[[Submission], Submission]) -> None:
+    async def main(there: Sessions) -> None:
+        due_at = dt.datetime.fromtimestamp(wall_ms() / 1000 + 600, dt.UTC)
+        later = form(asked("later")._replace(due_at=due_at, mccmnc="24001"))
+        batch = [form(asked("now")), form(asked(None)), later]
+        assert await outcomes(there.one, batch, keys_are_new=True) == [STORED] * 3
+        for table, count in (("msg", 3), ("mt_queue", 2), ("mt_later", 1), ("idempotency", 2)):
+            assert await there.look.fetchval(f"SELECT count(*) FROM {table}") == count
+        assert await idempotency.kept(there.look, 1, "later") == (b"hello", later.msg_id, 2, "24001")
+        prices = await there.look.fetch("SELECT DISTINCT price_micro, currency FROM msg")
+        assert [tuple(row) for row in prices] == [(None, None) if later.terms is None else (7500, "EUR")]
+
+    ran(database, main)
+
+
+@pytest.mark.parametrize("form", [lambda submission: submission, priced])
+@pytest.mark.parametrize("of_another_request", [False, True])
+@pytest.mark.parametrize("state", ["stored", "in work", "looked at in work", "old"])
+def test_one_key_that_is_not_new_and_nothing_of_the_batch_is_stored(
+    database: str, state: str, of_another_request: bool, form: Callable[[Submission], Submission]
+) -> None:
+    """Said at once: nobody waits for the end of what is in work."""
+
+    async def main(there: Sessions) -> None:
+        if "in work" in state:
+            await there.one.execute("BEGIN")
+        await outcomes(there.one, [form(asked("k", "k"))], keys_are_new=state != "looked at in work")
+        if state == "old":
+            await there.look.execute("UPDATE clock SET shift = '24:00:01'")
+        again = asked("k", "other" if of_another_request else "k")
+        batch = [form(asked("a")), form(again), form(asked(None))]
+        with pytest.raises(queue.KeysNotNew):
+            await outcomes(there.other, batch, keys_are_new=True)
+        await there.one.execute("COMMIT")
+        for table in ("msg", "mt_queue", "idempotency"):
+            assert await there.look.fetchval(f"SELECT count(*) FROM {table}") == 1
+        assert await outcomes_in_the_end(there.other, batch) == [STORED, STORED if state == "old" else TAKEN, STORED]
+
+    ran(database, main)
+
+
+def test_another_fault_is_not_taken_for_a_key(database: str) -> None:
+    async def main(there: Sessions) -> None:
+        twice = asked("k")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await outcomes(there.one, [twice, twice._replace(key=RequestKey("k2", b"x"))], keys_are_new=True)
+        with pytest.raises(asyncpg.DataError):
+            await outcomes(there.one, [asked("k", "bad\0")], keys_are_new=True)
 
     ran(database, main)
 
@@ -217,6 +291,29 @@ def test_a_process_knows_the_keys_that_it_works_on(database: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("looks_on", [True, False])
+def test_after_a_key_that_was_not_new_each_is_looked_at_for_a_while(
+    database: str, monkeypatch: pytest.MonkeyPatch, looks_on: bool
+) -> None:
+    async def main() -> None:
+        real, asks = queue.accept, []
+
+        async def watched(
+            conn: db.Connection, batch: Sequence[Submission], *, wake: bool, keys_are_new: bool = False
+        ) -> dict[UUID, Accepted]:
+            asks.append(keys_are_new)
+            return await real(conn, batch, wake=wake, keys_are_new=keys_are_new)
+
+        monkeypatch.setattr(queue, "accept", watched)
+        monkeypatch.setattr(accept, "_LOOK_AT_KEYS_S", 60.0 if looks_on else 0.0)
+        async with accepting(database) as accepter:
+            found = [await answer(accepter.accept(asked(key, "x"))) for key in ("k", "l", "k", "m", "m")]
+        assert found == [STORED, STORED, TAKEN, STORED, TAKEN]
+        assert asks == [True, True, True, False] + ([False, False] if looks_on else [True, True, False])
+
+    asyncio.run(main())
+
+
 def test_a_session_that_is_just_ending_makes_no_request_another_one(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,11 +324,13 @@ def test_a_session_that_is_just_ending_makes_no_request_another_one(
             real, submission = queue.accept, asked("k", "same")
             assert submission.key is not None
             await there.one.execute("BEGIN")
-            await there.one.execute("SELECT pg_advisory_xact_lock($1)", idempotency.lock_numbers(1, submission.key)[1])
+            await there.one.execute("SELECT pg_advisory_xact_lock(hashtextextended('k', 1))")
             looks = []
 
-            async def watched(conn: db.Connection, batch: Sequence[Submission], *, wake: bool) -> dict[UUID, Accepted]:
-                refused = await real(conn, batch, wake=wake)
+            async def watched(
+                conn: db.Connection, batch: Sequence[Submission], *, wake: bool, keys_are_new: bool = False
+            ) -> dict[UUID, Accepted]:
+                refused = await real(conn, batch, wake=wake, keys_are_new=keys_are_new)
                 looks.append(list(refused.values()))
                 if len(looks) == 1:
                     await there.one.execute("COMMIT")

@@ -29,7 +29,7 @@ def once(
     look = partial(_first, request_id, context, account_id, plan, key)
     if isinstance(ready, Refusal):
         return look(ready)
-    submission = ready.submission._replace(key=key)
+    submission = ready.submission
 
     def told(outcome: Accepted) -> Response | Later:
         if outcome is Accepted.STORED:

@@ -94,11 +94,17 @@ def _judge(context: Context, request: Request, provisioning: Provisioning, token
     bound = _Bound(msg_id, country, mccmnc, carrier_id)
     if not _may_call_back(context, plan, wanted):
         return plan, key, refuse([Fault("callbackUrl", "callback_url_refused", callback.REFUSAL)]), carrier_id
-    return plan, key, _ready(context, provisioning, plan, wanted, bound, now_ms), carrier_id
+    return plan, key, _ready(context, provisioning, plan, wanted, key, bound, now_ms), carrier_id
 
 
 def _ready(
-    context: Context, provisioning: Provisioning, plan: Plan, wanted: SendRequest, bound: _Bound, now_ms: int
+    context: Context,
+    provisioning: Provisioning,
+    plan: Plan,
+    wanted: SendRequest,
+    key: RequestKey | None,
+    bound: _Bound,
+    now_ms: int,
 ) -> Ready | Refusal:
     """The message to store, or what about its plan, sender, destination or size speaks against it."""
     carrier_id = bound.carrier_id
@@ -112,7 +118,7 @@ def _ready(
         return terms
     if (forbidden := _forbidden(provisioning, plan, wanted.sender, bound.country)) is not None:
         return forbidden
-    submission = _submission(plan, wanted, bound, carrier_id, sized, terms, now_ms)
+    submission = _submission(plan, wanted, key, bound, carrier_id, sized, terms, now_ms)
     record = queued_json(submission, plan.account_public_id, plan.public_id)
     if len(record) + len(submission.callback_url or "") > RECORD_LIMIT:
         detail = "The record would be larger than 16 KiB: shorten the text, the URL or the reference."
@@ -208,6 +214,7 @@ def _forbidden(provisioning: Provisioning, plan: Plan, sender: str, country: str
 def _submission(
     plan: Plan,
     wanted: SendRequest,
+    key: RequestKey | None,
     bound: _Bound,
     carrier_id: CarrierId,
     sized: Measure,
@@ -235,7 +242,7 @@ def _submission(
         plan.validity_s if wanted.validity_period is UNSET else wanted.validity_period,
         due_at,
         bound.mccmnc,
-        None,
+        key,
         terms,
     )
 

@@ -14,18 +14,23 @@ T = TypeVar("T")
 class Gather(Generic[T]):
     """Items go in one by one and come out as lists, in order.
 
-    `write` gets up to `most` items at a time and deals with failures itself. `linger_s` is how long a batch waits
-    for company: from the first item on (`alone=True`, where nobody waits for the outcome), or only where others are
-    already waiting.
+    `write` gets up to `most` items at a time and deals with failures itself. A batch waits for company from its first
+    item on, `linger_s` or, where somebody waits for the outcome, some `turns` of the event loop: in one the answers to
+    the last batch are written, in the next is read what is there already.
     """
 
     def __init__(
-        self, write: Callable[[list[T]], Awaitable[None]], *, linger_s: float, most: int, alone: bool = True
+        self,
+        write: Callable[[list[T]], Awaitable[None]],
+        *,
+        linger_s: float = 0.0,
+        turns: int = 0,
+        most: int,
     ) -> None:
         self._write = write
+        self._turns = turns
         self._linger_s = linger_s
         self._most = most
-        self._alone = alone
         self._items: list[T] = []
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
@@ -52,8 +57,10 @@ class Gather(Generic[T]):
         """Writes batch after batch until cancelled."""
         while True:
             await self._some.wait()
-            if self._linger_s and len(self._items) < self._most and (self._alone or len(self._items) > 1):
+            if self._linger_s and len(self._items) < self._most:
                 await clock.sleep(self._linger_s)
+            for _ in range(self._turns):
+                await clock.sleep(0)
             if len(self._items) <= self._most:
                 batch, self._items = self._items, []
                 self._some.clear()

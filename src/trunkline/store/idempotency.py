@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
 
-from trunkline.domain.message import RequestKey
 from trunkline.domain.provisioning import PlanId
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
@@ -32,11 +30,3 @@ async def kept(conn: Connection, plan_id: PlanId, key: str) -> Kept | None:
 async def forget(conn: Connection) -> int:
     """Removes keys older than 24 h, at most 1000. Returns how many."""
     return len(await conn.fetch(_SQL.forget))
-
-
-def lock_numbers(plan_id: PlanId, key: RequestKey) -> tuple[int, int]:
-    """The advisory locks that a batch holds while it stores this key: of key and request, and of the key."""
-    digest = blake2b(b"%d\0%b" % (plan_id, key.text.encode()), digest_size=8).digest()
-    of_key = int.from_bytes(digest, signed=True)
-    # The request's hash has nothing to do with the key's: either of two that differ gives another number.
-    return of_key ^ int.from_bytes(key.request_hash[:8], signed=True), of_key

@@ -844,7 +844,7 @@ CREATE TYPE submission AS (
     validity_s integer, due_at timestamptz, mccmnc text
 );
 
--- The key that a submission came with, with its advisory locks.
+-- The key that a submission came with, with its advisory locks: of the version before the keys came as arrays.
 CREATE TYPE request_key AS (key text, request_hash bytea, request_lock bigint, key_lock bigint);
 
 CREATE TYPE accepted_part AS (

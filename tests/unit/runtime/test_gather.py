@@ -58,7 +58,7 @@ async def ended(task: asyncio.Task[None]) -> None:
 
 def test_one_batch_on_its_way_the_rest_gathers() -> None:
     async def main(writer: Writer) -> None:
-        items: Gather[int] = Gather(writer.write, linger_s=0, most=100, alone=False)
+        items: Gather[int] = Gather(writer.write, most=100)
         task = asyncio.create_task(items.run())
         items.add(1)
         assert await writer.next() == [1]
@@ -75,7 +75,7 @@ def test_one_batch_on_its_way_the_rest_gathers() -> None:
 
 def test_no_batch_is_larger_than_allowed_and_order_is_kept() -> None:
     async def main(writer: Writer) -> None:
-        items: Gather[int] = Gather(writer.write, linger_s=0, most=4)
+        items: Gather[int] = Gather(writer.write, most=4)
         for n in range(11):
             items.add(n)
         task = asyncio.create_task(items.run())
@@ -90,7 +90,7 @@ def test_no_batch_is_larger_than_allowed_and_order_is_kept() -> None:
 
 def test_drained_waits_for_what_is_on_its_way() -> None:
     async def main(writer: Writer) -> None:
-        items: Gather[int] = Gather(writer.write, linger_s=0, most=4)
+        items: Gather[int] = Gather(writer.write, most=4)
         await items.drained()  # nothing was taken
         task = asyncio.create_task(items.run())
         items.add(1)
@@ -118,7 +118,7 @@ def test_drained_counts_what_came_while_the_last_batch_was_written() -> None:
             if again:
                 items.add(again.pop())
 
-        items: Gather[int] = Gather(write, linger_s=0, most=4)
+        items: Gather[int] = Gather(write, most=4)
         task = asyncio.create_task(items.run())
         items.add(1)
         await items.drained()
@@ -129,20 +129,19 @@ def test_drained_counts_what_came_while_the_last_batch_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "alone", "most", "lingers"),
+    ("first", "most", "lingers"),
     [
-        (1, True, 10, True),  # nobody waits for the outcome
-        (1, False, 10, False),  # somebody waits, alone: at once
-        (2, False, 10, True),
-        (10, True, 10, False),  # full already
-        (12, False, 10, False),
+        (1, 10, True),
+        (9, 10, True),
+        (10, 10, False),  # full already
+        (12, 10, False),
     ],
 )
-def test_lingering(monkeypatch: pytest.MonkeyPatch, first: int, alone: bool, most: int, lingers: bool) -> None:
+def test_lingering(monkeypatch: pytest.MonkeyPatch, first: int, most: int, lingers: bool) -> None:
     async def main(writer: Writer) -> None:
         naps = Naps()
         monkeypatch.setattr(module.clock, "sleep", naps)
-        items: Gather[int] = Gather(writer.write, linger_s=0.005, most=most, alone=alone)
+        items: Gather[int] = Gather(writer.write, linger_s=0.005, most=most)
         for n in range(first):
             items.add(n)
         task = asyncio.create_task(items.run())
@@ -161,9 +160,29 @@ def test_lingering(monkeypatch: pytest.MonkeyPatch, first: int, alone: bool, mos
     running(main)
 
 
+@pytest.mark.parametrize(("turns", "first"), [(0, [1]), (1, [1, 2]), (2, [1, 2, 3]), (3, [1, 2, 3, 4])])
+def test_turns_of_the_loop_bring_company(turns: int, first: list[int]) -> None:
+    async def main(writer: Writer) -> None:
+        items: Gather[int] = Gather(writer.write, turns=turns, most=100)
+        loop = asyncio.get_running_loop()
+
+        def come(n: int) -> None:
+            items.add(n)
+            if n < 9:
+                loop.call_soon(come, n + 1)
+
+        items.add(1)
+        task = asyncio.create_task(items.run())
+        loop.call_soon(come, 2)
+        assert await writer.next() == first
+        await ended(task)
+
+    running(main)
+
+
 def test_it_starts_again_after_silence() -> None:
     async def main(writer: Writer) -> None:
-        items: Gather[int] = Gather(writer.write, linger_s=0, most=4)
+        items: Gather[int] = Gather(writer.write, most=4)
         task = asyncio.create_task(items.run())
         for n in range(3):
             items.add(n)

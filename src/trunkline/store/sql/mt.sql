@@ -48,10 +48,9 @@ SELECT pg_notify('mt', '') WHERE $2::boolean
 WITH judged AS MATERIALIZED (
     SELECT s.*, NULL::bigint AS price_micro, NULL::bigint AS ptf_micro, NULL::text AS currency, NULL::smallint AS code,
 -- include: key_verdict
-    FROM unnest($1::submission[], $3::request_key[])
+    FROM unnest($1::submission[], $3::text[], $4::bytea[])
          AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
-              encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, key, request_hash, request_lock,
-              key_lock)
+              encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, key, request_hash)
 )
 -- include: keep_keys
 -- include: store_batch
@@ -62,10 +61,10 @@ WITH judged AS MATERIALIZED (
 WITH judged AS MATERIALIZED (
     SELECT s.*,
 -- include: key_verdict
-    FROM unnest($1::priced_submission[], $3::request_key[])
+    FROM unnest($1::priced_submission[], $3::text[], $4::bytea[])
          AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
               encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, price_micro, ptf_micro, currency,
-              code, key, request_hash, request_lock, key_lock)
+              code, key, request_hash)
 )
 -- include: keep_keys
 -- include: store_batch
@@ -73,8 +72,9 @@ WITH judged AS MATERIALIZED (
 
 -- name: key_verdict
            CASE WHEN key IS NULL THEN 0
-                WHEN NOT pg_try_advisory_xact_lock(request_lock) THEN 3
-                WHEN NOT pg_try_advisory_xact_lock(key_lock) THEN 4
+                WHEN NOT pg_try_advisory_xact_lock(
+                    hashtextextended(key, hashtextextended(encode(request_hash, 'hex'), plan_id))) THEN 3
+                WHEN NOT pg_try_advisory_xact_lock(hashtextextended(key, plan_id)) THEN 4
                 ELSE 0 END AS verdict
 
 -- name: keep_keys
@@ -103,6 +103,50 @@ WITH judged AS MATERIALIZED (
 SELECT msg_id, CASE verdict WHEN 0 THEN 5 ELSE verdict END AS verdict, NULL AS woken FROM chosen WHERE NOT is_new
 UNION ALL
 SELECT NULL, 0, pg_notify('mt', '')::text WHERE $2::boolean
+
+-- name: accept_new_keys
+-- As accept_keyed, for a batch whose keys are all new, as they nearly always are: half the work. Where one is not, or is in
+-- work, the table idempotency refuses its row, and nothing is stored.
+WITH batch AS (
+    SELECT s.*, NULL::bigint AS price_micro, NULL::bigint AS ptf_micro, NULL::text AS currency, NULL::smallint AS code,
+           n.now, t.at + s.validity_s * interval '1 second' AS expires_at, s.due_at > n.now AS waits
+    FROM unnest($1::submission[], $3::text[], $4::bytea[])
+         AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
+              encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, key, request_hash),
+         (SELECT trunkline_now() AS now OFFSET 0) AS n,
+         LATERAL (SELECT greatest(n.now, s.due_at) AS at) AS t
+)
+-- include: store_batch
+-- include: take_keys
+SELECT pg_notify('mt', '') WHERE $2::boolean
+
+-- name: accept_priced_new_keys
+-- As accept_new_keys, for a batch in which some have a price.
+WITH batch AS (
+    SELECT s.*, n.now, t.at + s.validity_s * interval '1 second' AS expires_at, s.due_at > n.now AS waits
+    FROM unnest($1::priced_submission[], $3::text[], $4::bytea[])
+         AS s(plan_id, msg_id, account_id, sender, recipient, body, callback_url, client_reference, country,
+              encoding, parts, carrier_id, priority, validity_s, due_at, mccmnc, price_micro, ptf_micro, currency,
+              code, key, request_hash),
+         (SELECT trunkline_now() AS now OFFSET 0) AS n,
+         LATERAL (SELECT greatest(n.now, s.due_at) AS at) AS t
+)
+-- include: store_batch
+-- include: take_keys
+SELECT pg_notify('mt', '') WHERE $2::boolean
+
+-- name: take_keys
+-- A key in work has no hash here, and the table takes no row without one: see key_verdict. (The last of a statement's
+-- inserts is made first: what is refused leaves next to nothing to be cleaned up.)
+, kept AS (
+    INSERT INTO idempotency (plan_id, key, request_hash, msg_id, parts, mccmnc, at)
+    SELECT plan_id, key,
+           CASE WHEN pg_try_advisory_xact_lock(
+                         hashtextextended(key, hashtextextended(encode(request_hash, 'hex'), plan_id)))
+                 AND pg_try_advisory_xact_lock(hashtextextended(key, plan_id)) THEN request_hash END,
+           msg_id, parts, mccmnc, now
+    FROM batch WHERE key IS NOT NULL
+)
 
 -- name: begin_session
 -- A lock that this session holds to its end, whatever ends it. Whoever must find out later whether a batch of this
