@@ -93,7 +93,7 @@ async def trip(conn: Connection, epoch: int, ids: MsgIds, number: int, costs: Co
         one._replace(plan_id=KEYED_PLAN, key=RequestKey(f"{number}-{n:08x}-0000-4000-8000-000000000000", bytes(32)))
         for n, one in enumerate(batch)
     ]
-    await costs.of("accept keyed", queue.accept(conn, keyed, wake=False))
+    await costs.of("accept keyed", queue.accept(conn, keyed, wake=False, keys_are_new=True))
     lane = [(Lane(0, PLAN), FIRST, BATCH)]
     claim = queue.claim(conn, CARRIER, epoch, lane, free_parts=BATCH, alone_parts=63, claim_no=number)
     claimed = await costs.of("claim", claim)

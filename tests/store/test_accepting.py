@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from uuid import UUID
 
 import asyncpg
+import pytest
 
 from trunkline.domain.ids import MsgIds
 from trunkline.domain.message import Accepted, Submission
 from trunkline.domain.provisioning import AccountId, CarrierId, PlanId
 from trunkline.mt.accept import Accepter
+from trunkline.store import queue
+from trunkline.store.db import Connection
 
 IDS = MsgIds()
 
@@ -55,6 +60,38 @@ def test_one_bad_row_does_not_spoil_its_batch(database: str) -> None:
     assert [n for n, outcome in enumerate(outcomes) if outcome is not Accepted.STORED] == [17]
     assert outcomes[17] is Accepted.UNAVAILABLE
     assert asyncio.run(rows(database, "SELECT count(*) FROM mt_queue")) == [(39,)]
+
+
+def test_what_comes_in_the_next_turns_of_the_loop_shares_a_commit(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> list[int]:
+        real, sizes = queue.accept, []
+
+        async def watched(conn: Connection, batch: Sequence[Submission], **how: bool) -> dict[UUID, Accepted]:
+            sizes.append(len(batch))
+            return await real(conn, batch, **how)
+
+        monkeypatch.setattr(queue, "accept", watched)
+        accepter, loop = Accepter(database), asyncio.get_running_loop()
+        writing = asyncio.create_task(accepter.run())
+        assert await accepter.accept(submission()) is Accepted.STORED  # it is connected
+        futures: list[asyncio.Future[Accepted]] = []
+
+        def comes(left: int) -> None:
+            futures.append(accepter.accept(submission()))
+            if left:
+                loop.call_soon(comes, left - 1)
+
+        comes(2)
+        await accepter.drained()
+        assert [future.result() for future in futures] == [Accepted.STORED] * 3
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        await accepter.close()
+        return sizes
+
+    assert asyncio.run(asyncio.wait_for(main(), 20)) == [1, 3]
 
 
 def test_without_a_database_the_answer_comes_at_once() -> None:

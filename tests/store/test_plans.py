@@ -389,7 +389,7 @@ HOT: list[tuple[str, Callable[[Depth, Any], Awaitable[None]], float]] = [
     ("mt.accept", Depth.accept, 13),
     ("mt.accept", Depth.accept_later, 16),
     ("mt.accept_keyed", Depth.accept_keyed, 20),
-    ("mt.accept_new_keys", Depth.accept_new_keys, 17),
+    ("mt.accept_new_keys", Depth.accept_new_keys, 15),
     ("mt.accept_priced", Depth.accept_priced, 13),
     ("mt.which_stored", Depth.which_stored, 4),
     ("mt.lanes", Depth.lanes, 1),
