@@ -136,8 +136,8 @@ WITH batch AS (
 SELECT pg_notify('mt', '') WHERE $2::boolean
 
 -- name: take_keys
--- A key in work has no hash here, and the table takes no row without one: see key_verdict. (The last of a statement's
--- inserts is made first: what is refused leaves next to nothing to be cleaned up.)
+-- A key in work has no hash here, and the table takes no row without one: see key_verdict. Of a statement's inserts the last
+-- is made first, so the locks are held whatever the others wait for, and what is refused leaves nothing else to clean up.
 , kept AS (
     INSERT INTO idempotency (plan_id, key, request_hash, msg_id, parts, mccmnc, at)
     SELECT plan_id, key,
