@@ -15,8 +15,8 @@ from rig.trial import sizes, trial
 class Size:
     kills: int
     senders: int
-    # Answers of 202 between two kills. At this rate two seconds and more: a child that is killed sooner after it was ready
-    # comes back later each time (`Pace.sturdy_s`).
+    # Answers of 202 between two kills. At this rate two seconds and more: a child that is killed sooner after it was
+    # ready comes back later each time (`Pace.sturdy_s`).
     between: int
     per_s: float
     back: timedelta
