@@ -89,13 +89,24 @@ async def hold_still(conn: Connection) -> None:
 
 class Explaining:
     """A connection that shows what each statement does: prepared at its first use, then run inside EXPLAIN ANALYZE and
-    taken back. Gives no rows, and keeps the plan in `last`, the number of pages that were touched in `pages`."""
+    taken back. Gives no rows, and keeps since `begin` the plans in `plans`, the number of pages that were touched in
+    `pages`."""
 
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
-        self.last: Node = Node({})
+        self.plans: list[Node] = []
         self.pages = 0
         self._names: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Forgets what was asked before."""
+        self.plans, self.pages = [], 0
+
+    def complaints(self, most: int) -> list[str]:
+        return [complaint for plan in self.plans for complaint in plan.complaints(most)]
+
+    def get_server_version(self) -> Any:
+        return self.conn.get_server_version()
 
     async def prepare(self, statement: str) -> None:
         """Prepares and plans it (the generic plan is made at the first execution, by EXPLAIN as well)."""
@@ -115,8 +126,8 @@ class Explaining:
         await transaction.start()
         text = await self.conn.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {call}")
         await transaction.rollback()
-        self.pages = await self._touched() - before
-        self.last = Node(json.loads(text)[0]["Plan"])
+        self.pages += await self._touched() - before
+        self.plans.append(Node(json.loads(text)[0]["Plan"]))
         return []
 
     async def _touched(self) -> int:

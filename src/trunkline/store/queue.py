@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Container, Mapping, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,6 +13,7 @@ from trunkline.domain.message import Accepted, Submission
 from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.store.db import BadData, Connection
 from trunkline.store.queries import Queries
+from trunkline.store.runs import runs
 
 _SQL = Queries("mt")
 FIRST = UUID(int=0)
@@ -204,7 +205,8 @@ async def session_is_over(conn: Connection, lock: int) -> bool:
 
 
 async def which_stored(conn: Connection, batch: Sequence[Submission]) -> set[UUID]:
-    rows = await conn.fetch(_SQL.which_stored, list({s.plan_id for s in batch}), [s.msg_id for s in batch])
+    ids = [s.msg_id for s in batch]
+    rows = await conn.fetch(_SQL.which_stored, [s.plan_id for s in batch], ids, min(ids), max(ids))
     return {row[0] for row in rows}
 
 
@@ -326,12 +328,13 @@ async def parts_accepted(
     Messages of the plans `telling` get their SENT event with the first of their parts, in the same commit, if the plan
     wants it. `charged`: what some of the parts cost; a part that was charged before is not charged again.
     """
-    parts, routed = [row[:-1] for row in rows], [row[-1] for row in rows]
     if not telling and not charged:
-        await conn.fetch(_SQL.accepted, carrier_id, parts, routed)
+        await conn.fetch(_SQL.accepted, carrier_id, [row[:-1] for row in rows], [row[-1] for row in rows])
         return
-    ids = [row.msg_id for row in rows]
-    await conn.fetch(_SQL.accepted_and_told, carrier_id, parts, min(ids), max(ids), list(telling), routed, charged)
+    for some in runs(conn, rows, attrgetter("msg_id")):
+        parts, routed, ids = [row[:-1] for row in some], [row[-1] for row in some], {row.msg_id for row in some}
+        costing = [one for one in charged if one.msg_id in ids]
+        await conn.fetch(_SQL.accepted_and_told, carrier_id, parts, min(ids), max(ids), list(telling), routed, costing)
 
 
 async def parts_attempted(
@@ -357,9 +360,10 @@ async def put_off(conn: Connection, rows: Sequence[tuple[Requeued, dt.datetime]]
 
 async def cut_otherwise(conn: Connection, carrier_id: CarrierId, rows: Sequence[tuple[Claimed, int]]) -> None:
     """Claimed messages of which nothing was submitted yet go back, each as so many parts."""
-    ids = [claimed.msg_id for claimed, _ in rows]
-    cuts = [(c.plan_id, c.priority, c.msg_id, c.claimed_at, parts) for c, parts in rows]
-    await conn.fetch(_SQL.cut_otherwise, carrier_id, *columns(cuts, 5), min(ids), max(ids))
+    for some in runs(conn, rows, lambda row: row[0].msg_id):
+        ids = [claimed.msg_id for claimed, _ in some]
+        cuts = [(c.plan_id, c.priority, c.msg_id, c.claimed_at, parts) for c, parts in some]
+        await conn.fetch(_SQL.cut_otherwise, carrier_id, *columns(cuts, 5), min(ids), max(ids))
 
 
 async def put_in_doubt(conn: Connection, carrier_id: CarrierId, rows: Sequence[DoubtfulPart]) -> None:

@@ -11,6 +11,7 @@ from trunkline.domain.provisioning import CarrierId, PlanId
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 from trunkline.store.queue import columns
+from trunkline.store.runs import skips
 
 _SQL = Queries("dlr")
 
@@ -76,7 +77,8 @@ class UnreadReceipt(NamedTuple):
 
 async def candidates(conn: Connection, carrier_id: CarrierId, ids: Sequence[str], age: dt.timedelta) -> list[Candidate]:
     """Parts accepted under one of the canonical ids, no longer than `age` ago."""
-    return [Candidate._make(row) for row in await conn.fetch(_SQL.candidates, carrier_id, ids, age)]
+    statement = _SQL.candidates if skips(conn) else _SQL.candidates_by_one
+    return [Candidate._make(row) for row in await conn.fetch(statement, carrier_id, ids, age)]
 
 
 async def park(conn: Connection, carrier_id: CarrierId, rows: Sequence[UnparkedReceipt]) -> list[int]:
@@ -85,7 +87,8 @@ async def park(conn: Connection, carrier_id: CarrierId, rows: Sequence[UnparkedR
 
 
 async def parked(conn: Connection, carrier_id: CarrierId, ids: Sequence[str]) -> list[ParkedReceipt]:
-    return [ParkedReceipt(*row) for row in await conn.fetch(_SQL.parked, carrier_id, ids)]
+    statement = _SQL.parked if skips(conn) else _SQL.parked_by_one
+    return [ParkedReceipt(*row) for row in await conn.fetch(statement, carrier_id, ids)]
 
 
 async def orphans(conn: Connection, since_s: int) -> list[tuple[CarrierId, str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from trunkline.domain.status import FINAL, LATE_DAYS, MOVES, Status
 from trunkline.store.db import Connection
 from trunkline.store.queries import Queries
 from trunkline.store.queue import columns
+from trunkline.store.runs import runs
 
 
 def _guard() -> str:
@@ -92,6 +94,9 @@ class PartStates(NamedTuple):
     outcomes: list[tuple[int, int, int, bool]]  # (part_no, status, error_code, at_submit) in the order they came
 
 
+_msg_id: Callable[[Move | MatchedReceipt], UUID] = attrgetter("msg_id")
+
+
 def _bounds(ids: Sequence[UUID]) -> tuple[UUID, UUID]:
     return (min(ids), max(ids)) if ids else (UUID(int=0), UUID(int=0))
 
@@ -101,9 +106,11 @@ async def apply(
 ) -> set[tuple[PlanId, UUID]]:
     """Applies moves (at most one a message) under the guard. Returns the messages that moved. `of_parts`: parts of them
     may have been told, and with them the recipient's network."""
-    low, high = _bounds([move.msg_id for move in moves])
-    rows = await conn.fetch(_SQL.apply, low, high, wake, moves, of_parts)
-    return {(row[0], row[1]) for row in rows}
+    moved: set[tuple[PlanId, UUID]] = set()
+    for some in runs(conn, moves, _msg_id):
+        low, high = _bounds([move.msg_id for move in some])
+        moved |= {(row[0], row[1]) for row in await conn.fetch(_SQL.apply, low, high, wake, some, of_parts)}
+    return moved
 
 
 async def apply_receipts(
@@ -114,11 +121,31 @@ async def apply_receipts(
     *,
     wake: bool,
 ) -> set[tuple[PlanId, UUID]]:
-    """Stores receipts and applies the moves they cause, in one commit. Returns the messages that moved.
+    """Stores receipts and applies the moves they cause, in one commit, or some (store/runs.py). Returns the messages
+    that moved.
 
     At most one receipt decides about a message, or about a part of one.
     """
-    low, high = _bounds([r.msg_id for r in receipts if r.decides == Decides.MESSAGE])
+    deciding = [r for r in receipts if r.decides == Decides.MESSAGE]
+    *early, last = runs(conn, deciding, _msg_id)
+    moved: set[tuple[PlanId, UUID]] = set()
+    for some in early:
+        moved |= await _apply_receipts(conn, carrier_id, some, some, (), wake=wake)
+    # Last what no message is moved by: a parked receipt leaves only once all is stored.
+    rest = [*last, *(r for r in receipts if r.decides != Decides.MESSAGE)] if early else receipts
+    return moved | await _apply_receipts(conn, carrier_id, rest, last, unparked, wake=wake)
+
+
+async def _apply_receipts(
+    conn: Connection,
+    carrier_id: CarrierId,
+    receipts: Sequence[MatchedReceipt],
+    deciding: Sequence[MatchedReceipt],
+    unparked: Sequence[int],
+    *,
+    wake: bool,
+) -> set[tuple[PlanId, UUID]]:
+    low, high = _bounds([r.msg_id for r in deciding])
     rows = await conn.fetch(_SQL.apply_receipts, low, high, wake, carrier_id, receipts, unparked)
     return {(row[0], row[1]) for row in rows}
 

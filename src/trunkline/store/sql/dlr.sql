@@ -3,6 +3,15 @@
 SELECT canonical_id, recipient, plan_id, msg_id, part_no, parts, resubmitted, sent_at
 FROM ref WHERE carrier_id = $1 AND canonical_id = ANY($2::text[]) AND sent_at >= (SELECT trunkline_now()) - $3::interval
 
+-- name: candidates_by_one
+-- The same, for servers that would read all of the carrier's (store/runs.py).
+SELECT r.*
+FROM (SELECT DISTINCT id FROM unnest($2::text[]) AS id) AS i
+CROSS JOIN LATERAL (
+    SELECT canonical_id, recipient, plan_id, msg_id, part_no, parts, resubmitted, sent_at
+    FROM ref WHERE carrier_id = $1 AND canonical_id = i.id AND sent_at >= (SELECT trunkline_now()) - $3::interval
+    OFFSET 0) AS r
+
 -- name: park
 INSERT INTO parked (carrier_id, canonical_id, source, destination, received_at, link_id, stat, err, status, error_code,
                     raw_id, in_tlv, mccmnc, user_reference)
@@ -18,6 +27,15 @@ RETURNING park_id
 -- name: parked
 SELECT park_id, canonical_id, source, destination, received_at, link_id, stat, err, status, error_code, mccmnc
 FROM parked WHERE carrier_id = $1 AND canonical_id = ANY($2::text[]) ORDER BY park_id
+
+-- name: parked_by_one
+-- The same, as candidates_by_one.
+SELECT r.*
+FROM (SELECT DISTINCT id FROM unnest($2::text[]) AS id) AS i
+CROSS JOIN LATERAL (
+    SELECT park_id, canonical_id, source, destination, received_at, link_id, stat, err, status, error_code, mccmnc
+    FROM parked WHERE carrier_id = $1 AND canonical_id = i.id OFFSET 0) AS r
+ORDER BY park_id
 
 -- name: orphans
 -- Receipts parked in the last $1 seconds whose part is known all the same: a crash came between a commit and the look

@@ -44,7 +44,11 @@ WITH m AS (
     UPDATE mo SET bind_id = m.bind_id, taken_at = (SELECT trunkline_now())
     FROM m
     WHERE mo.plan_id = ANY (ARRAY(SELECT known_plan_id FROM m)) AND mo.msg_id = ANY (ARRAY(SELECT known_msg_id FROM m))
-      AND mo.msg_id BETWEEN $1 AND $2 AND mo.plan_id = m.known_plan_id AND mo.msg_id = m.known_msg_id
+      AND mo.msg_id BETWEEN $1 AND $2
+      -- For servers before 17, which read all that lies between (store/runs.py).
+      AND mo.msg_id >= (SELECT known_msg_id FROM m WHERE known_msg_id IS NOT NULL ORDER BY 1 LIMIT 1)
+      AND mo.msg_id <= (SELECT known_msg_id FROM m WHERE known_msg_id IS NOT NULL ORDER BY 1 DESC LIMIT 1)
+      AND mo.plan_id = m.known_plan_id AND mo.msg_id = m.known_msg_id
 ),
 -- include: told
 SELECT msg_id, plan_id, (SELECT count(*) FROM woken) FROM stored

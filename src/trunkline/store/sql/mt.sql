@@ -159,8 +159,11 @@ SELECT pg_advisory_lock_shared($1)
 SELECT pg_try_advisory_lock($1) AND pg_advisory_unlock($1)
 
 -- name: which_stored
-SELECT msg_id FROM msg
-WHERE plan_id = ANY($1::int[]) AND msg_id = ANY($2::uuid[])
+-- $3, $4: smallest and largest msg_id.
+SELECT s.msg_id FROM unnest($1::int[], $2::uuid[]) AS s(plan_id, msg_id)
+CROSS JOIN LATERAL (
+    SELECT FROM msg
+    WHERE msg.plan_id = s.plan_id AND msg.msg_id = s.msg_id AND msg.msg_id BETWEEN $3 AND $4 OFFSET 0) AS m
 
 -- name: lane_scan
 -- Non-empty lanes (carrier, priority, plan) of a carrier by a loose index scan: one probe a lane, whatever its depth.
