@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import errno
 import ipaddress
 import socket
 import ssl
@@ -119,10 +120,41 @@ class Receiver:
         return got
 
 
+def at_one_port(*hosts: str) -> list[socket.socket]:
+    """A socket on each of the addresses, at the same port: one that is free on the first may be taken on another. Where
+    there is no IPv6, without those."""
+    for _ in range(100):
+        bound: list[socket.socket] = []
+        try:
+            for host in hosts:
+                try:
+                    one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+                    bound.append(one)
+                    one.bind((host, bound[0].getsockname()[1] if len(bound) > 1 else 0))
+                except OSError as error:
+                    if ":" not in host or error.errno == errno.EADDRINUSE:
+                        raise
+                    bound.pop().close()
+        except OSError:
+            for one in bound:
+                one.close()
+        else:
+            return bound
+    raise AssertionError(f"no port is free on all of {hosts}")
+
+
 @asynccontextmanager
-async def receiving(script: Script, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None):
+async def receiving(
+    script: Script,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    at: socket.socket | None = None,
+    tls: ssl.SSLContext | None = None,
+):
     receiver = Receiver(script)
-    server = await asyncio.start_server(receiver.serve, host, port, ssl=tls, limit=1 << 20)
+    place = {"host": host, "port": port} if at is None else {"sock": at}
+    server = await asyncio.start_server(receiver.serve, **place, ssl=tls, limit=1 << 20)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

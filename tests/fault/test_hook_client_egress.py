@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from threading import Event
 
-from hook_receiver import LOOPBACK, OK, TLS, answering, both_loops, client_for, receiving
+from hook_receiver import LOOPBACK, OK, TLS, answering, at_one_port, both_loops, client_for, receiving
 from msgspec.structs import replace as changed
 
 from trunkline.domain.callback import Policy, check
@@ -30,14 +30,9 @@ def _refused(answer) -> bool:
 
 async def _listeners(stack: AsyncExitStack):
     """One port on several loopback addresses, v6 too where there is one; nobody may come."""
-    first = await stack.enter_async_context(receiving(answering(OK)))
-    found = [first]
-    for host in ("127.1.2.3", "127.255.255.254", "::1"):
-        try:
-            found.append(await stack.enter_async_context(receiving(answering(OK), host=host, port=first.port)))
-        except OSError:
-            assert host == "::1"
-    return found, first.port
+    sockets = at_one_port("127.0.0.1", "127.1.2.3", "127.255.255.254", "::1")
+    found = [await stack.enter_async_context(receiving(answering(OK), at=one)) for one in sockets]
+    return found, found[0].port
 
 
 def test_forbidden_addresses_are_never_connected_to(run):
@@ -129,9 +124,10 @@ def test_rebinding_is_seen_at_the_next_connection(run):
     async def main():
         only = Policy(allow_http=True, allowed_networks=(ip_network("127.9.9.9/32"),))
         answers = [["127.9.9.9"], ["127.0.0.1"], ["127.9.9.9", "127.0.0.1"], ["127.9.9.9"]]
+        outside, loopback = at_one_port("127.9.9.9", "127.0.0.1")
         async with (
-            receiving(answering(OK), host="127.9.9.9") as receiver,
-            receiving(answering(OK), port=receiver.port) as inside,
+            receiving(answering(OK), at=outside) as receiver,
+            receiving(answering(OK), at=loopback) as inside,
         ):
             gate = Gate(only, resolve=lambda host: answers.pop(0), keep_s=0, keep_refused_s=0)
             client = HookClient(only, gate=gate, tls=TLS, recheck_s=0)
@@ -148,9 +144,10 @@ def test_rebinding_is_seen_at_the_next_connection(run):
 
 def test_the_connection_goes_to_the_checked_address_and_nowhere_else(run):
     async def main():
+        outside, loopback = at_one_port("127.9.9.9", "127.0.0.1")
         async with (
-            receiving(answering(OK), host="127.9.9.9") as receiver,
-            receiving(answering(OK), port=receiver.port) as system,
+            receiving(answering(OK), at=outside) as receiver,
+            receiving(answering(OK), at=loopback) as system,
         ):
             # The system would say 127.0.0.1 for this name; the gate said something else.
             gate = Gate(LOOPBACK, resolve=lambda host: ["127.9.9.9"])
