@@ -94,7 +94,8 @@ class Ground:
         return self.picture
 
     async def shift(self, seconds: float) -> None:
-        """Time goes on."""
+        """Time goes on, once all is done with what came: a set is looked at after the OK for its part."""
+        await asyncio.gather(*(work.inbox.drained() for work in self.works.values()))
         self.shift_ms += round(seconds * 1000)
         await self.conn.execute("UPDATE clock SET shift = $1 * interval '1 millisecond'", float(self.shift_ms))
 
